@@ -1,0 +1,106 @@
+#pragma once
+#include <cstddef>
+#include <initializer_list>
+#include <utility>
+
+namespace shardplan {
+
+/// A vector that keeps its first N elements in place and only then asks for memory.
+/// Usable in constant expressions; a constexpr *object* must stay within N.
+/// T: default-constructible and copyable.
+template <class T, std::size_t N>
+class InlineVector {
+ public:
+  using value_type = T;
+
+  constexpr InlineVector() = default;
+  constexpr InlineVector(std::initializer_list<T> items) {
+    for (const T& item : items) push_back(item);
+  }
+  constexpr explicit InlineVector(std::size_t count, const T& value = T{}) { resize(count, value); }
+  constexpr InlineVector(const InlineVector& other) { assign(other); }
+  constexpr InlineVector(InlineVector&& other) noexcept { steal(other); }
+  constexpr InlineVector& operator=(const InlineVector& other) {
+    if (this != &other) {
+      size_ = 0;
+      assign(other);
+    }
+    return *this;
+  }
+  constexpr InlineVector& operator=(InlineVector&& other) noexcept {
+    if (this != &other) {
+      delete[] heap_;
+      heap_ = nullptr;
+      steal(other);
+    }
+    return *this;
+  }
+  constexpr ~InlineVector() { delete[] heap_; }
+
+  constexpr std::size_t size() const { return size_; }
+  constexpr bool empty() const { return size_ == 0; }
+  constexpr T* data() { return heap_ ? heap_ : inline_; }
+  constexpr const T* data() const { return heap_ ? heap_ : inline_; }
+  constexpr T* begin() { return data(); }
+  constexpr T* end() { return data() + size_; }
+  constexpr const T* begin() const { return data(); }
+  constexpr const T* end() const { return data() + size_; }
+  constexpr T& operator[](std::size_t i) { return data()[i]; }
+  constexpr const T& operator[](std::size_t i) const { return data()[i]; }
+  constexpr T& back() { return data()[size_ - 1]; }
+  constexpr const T& back() const { return data()[size_ - 1]; }
+
+  constexpr void push_back(T item) {
+    if (size_ == capacity_) grow(capacity_ * 2);
+    data()[size_++] = std::move(item);
+  }
+  constexpr void pop_back() { --size_; }
+  constexpr void clear() { size_ = 0; }
+  constexpr void resize(std::size_t count, const T& value = T{}) {
+    if (count > capacity_) grow(count);
+    for (std::size_t i = size_; i < count; ++i) data()[i] = value;
+    size_ = count;
+  }
+  template <class Range>
+  constexpr void append(const Range& items) {
+    for (const auto& item : items) push_back(item);
+  }
+
+  friend constexpr bool operator==(const InlineVector& a, const InlineVector& b) {
+    if (a.size_ != b.size_) return false;
+    for (std::size_t i = 0; i < a.size_; ++i)
+      if (!(a[i] == b[i])) return false;
+    return true;
+  }
+
+ private:
+  constexpr void grow(std::size_t capacity) {
+    T* wider = new T[capacity]{};
+    for (std::size_t i = 0; i < size_; ++i) wider[i] = std::move(data()[i]);
+    delete[] heap_;
+    heap_ = wider;
+    capacity_ = capacity;
+  }
+  constexpr void assign(const InlineVector& other) {
+    if (other.size_ > capacity_) grow(other.size_);
+    for (std::size_t i = 0; i < other.size_; ++i) data()[i] = other[i];
+    size_ = other.size_;
+  }
+  constexpr void steal(InlineVector& other) {
+    if (other.heap_) {
+      heap_ = std::exchange(other.heap_, nullptr);
+      capacity_ = std::exchange(other.capacity_, N);
+    } else {
+      capacity_ = N;
+      for (std::size_t i = 0; i < other.size_; ++i) inline_[i] = std::move(other.inline_[i]);
+    }
+    size_ = std::exchange(other.size_, 0);
+  }
+
+  T inline_[N]{};
+  T* heap_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = N;
+};
+
+}  // namespace shardplan

@@ -1,0 +1,151 @@
+#pragma once
+#include <cstdint>
+#include <string_view>
+
+/// The one table of every rule a diagnostic can name. Ids are never reused.
+/// `R…` are the rules of an NxDT configuration; `SP-<ROOM>-nnn` are the library's own.
+namespace shardplan {
+
+enum class Severity : std::uint8_t { note, warning, error };
+
+constexpr std::string_view name(Severity severity) {
+  constexpr std::string_view names[] = {"note", "warning", "error"};
+  return names[static_cast<int>(severity)];
+}
+
+struct Rule {
+  std::string_view id;
+  Severity severity;         ///< what planning gives it: `error` stops a plan
+  std::string_view summary;  ///< the rule in one line
+};
+
+inline constexpr Rule rule_table[] = {
+    // clang-format off
+    // configuration (config-and-migration sheet, section 4)
+    {"R1",  Severity::warning, "trainer.devices is one of 1, 2, 8, 32, 64, 128"},
+    {"R2",  Severity::error,   "the world is a multiple of tensor x pipeline x context"},
+    {"R3",  Severity::error,   "the world is a multiple of tensor x pipeline x expert"},
+    {"R4",  Severity::warning, "the global batch is a multiple of micro batch x data-parallel size"},
+    {"R5",  Severity::error,   "attention heads divide over the tensor ranks"},
+    {"R6",  Severity::error,   "the hidden size is a multiple of the attention heads"},
+    {"R7",  Severity::error,   "KV heads x kv_replicator divide over the tensor ranks, kv_replicator divides them"},
+    {"R8",  Severity::error,   "one kv_replicator for all layers"},
+    {"R9",  Severity::error,   "megatron: KV heads divide over the tensor ranks, heads are a multiple of KV heads"},
+    {"R10", Severity::error,   "the MLP width divides over the tensor ranks"},
+    {"R11", Severity::error,   "hf: the vocabulary divides over the tensor ranks"},
+    {"R12", Severity::error,   "megatron: layers are a multiple of the pipeline size"},
+    {"R13", Severity::error,   "megatron: layers per pipeline rank are a multiple of the virtual pipeline size"},
+    {"R14", Severity::error,   "at least one layer for every pipeline stage"},
+    {"R15", Severity::error,   "virtual pipeline: micro-batches are a multiple of the pipeline size"},
+    {"R16", Severity::error,   "pipeline_cuts: exactly one distinct existing layer name between two stages"},
+    {"R17", Severity::warning, "context parallelism needs fusions.ring_attention"},
+    {"R18", Severity::warning, "ring attention and flash attention exclude each other"},
+    {"R19", Severity::warning, "the sequence is a multiple of the context-parallel size"},
+    {"R20", Severity::warning, "sequence parallel: the sequence of a context rank divides over the tensor ranks"},
+    {"R21", Severity::warning, "selective recomputation names at least one known module"},
+    {"R22", Severity::warning, "megatron models need zero1"},
+    {"R23", Severity::warning, "megatron: keys that NxDT forbids"},
+    {"R24", Severity::warning, "megatron: activations_checkpoint_num_layers is not null"},
+    {"R25", Severity::warning, "precision.type is a known name"},
+    {"R26", Severity::warning, "manual precision gives its three switches as strings"},
+    {"R27", Severity::warning, "dropless experts need a gated SiLU"},
+    {"R28", Severity::warning, "experts that drop tokens need capacity_factor > 0"},
+    {"R29", Severity::error,   "token_shuffle_group_size divides the data-parallel size"},
+    {"R30", Severity::error,   "tied embeddings only without pipeline parallelism"},
+    {"R31", Severity::warning, "encoder_seq_length is the length of the batch"},
+    {"R32", Severity::warning, "optimizer and schedule arguments are known to them"},
+    {"R33", Severity::warning, "the seed is positive"},
+    {"R34", Severity::warning, "the learning-rate schedule fits into max_steps"},
+    {"R35", Severity::warning, "expert parallelism is not documented to work on trn2"},
+    {"R36", Severity::warning, "DPO and ORPO run without pipeline parallelism"},
+    {"R37", Severity::warning, "LoRA runs without zero1"},
+    // core
+    {"SP-CORE-001", Severity::error, "a size does not fit 64 bits"},
+    // mesh
+    {"SP-MESH-001", Severity::error, "every degree is at least 1"},
+    {"SP-MESH-002", Severity::error, "a degree is not larger than the world"},
+    {"SP-MESH-003", Severity::error, "the hardware is one of trn1, trn1n, inf2, trn2, trn3"},
+    {"SP-MESH-004", Severity::error, "a view's axes are distinct, its digits build up every axis, its wire is a permutation"},
+    {"SP-MESH-005", Severity::error, "tensor size 4 on trn1 needs whole nodes of data-parallel ranks, no context or expert axis"},
+    {"SP-MESH-006", Severity::error, "the trn2 ring needs whole nodes of one or two tensor groups"},
+    {"SP-MESH-007", Severity::error, "an axis or group kind exists in the mesh"},
+    {"SP-MESH-008", Severity::error, "a side group's size divides the degree it cuts"},
+    {"SP-MESH-009", Severity::error, "a rank or coordinate lies inside the mesh"},
+    {"SP-MESH-010", Severity::error, "NxD cannot set up this group"},
+    {"SP-MESH-011", Severity::warning, "NxD reduces a degree to the world size without a word"},
+    {"SP-MESH-012", Severity::warning, "NxD builds this group differently"},
+    // layout
+    {"SP-LAYOUT-001", Severity::error, "an exact cut divides its dimension"},
+    {"SP-LAYOUT-002", Severity::error, "the parts of a cut cover its dimension"},
+    {"SP-LAYOUT-003", Severity::error, "a slice lies inside its dimension"},
+    {"SP-LAYOUT-004", Severity::error, "a reorder table names existing blocks"},
+    {"SP-LAYOUT-005", Severity::error, "named blocks fill their dimension"},
+    {"SP-LAYOUT-006", Severity::error, "the digits of an axis form a chain of divisors and lie inside it"},
+    {"SP-LAYOUT-007", Severity::error, "a digit is used once on every path through the cuts"},
+    {"SP-LAYOUT-008", Severity::error, "cuts name axes of the view and dimensions of the tensor"},
+    {"SP-LAYOUT-009", Severity::error, "extents are not negative"},
+    {"SP-LAYOUT-010", Severity::error, "a host buffer has the size of the tensor or shard"},
+    {"SP-LAYOUT-011", Severity::error, "entries of a flat buffer are in order and do not overlap"},
+    // model
+    {"SP-MODEL-001", Severity::error, "the model is one of the hub"},
+    {"SP-MODEL-002", Severity::error, "sizes of an architecture are positive"},
+    {"SP-MODEL-003", Severity::error, "an architecture option has a known value"},
+    {"SP-MODEL-004", Severity::error, "an architecture option does not combine with another"},
+    // tensor
+    {"SP-TENSOR-001", Severity::error, "a weight divides over the tensor ranks"},
+    {"SP-TENSOR-002", Severity::error, "experts divide over the expert ranks"},
+    {"SP-TENSOR-003", Severity::error, "a layer option does not combine with another"},
+    {"SP-TENSOR-004", Severity::error, "NxD has no rule for this hardware"},
+    {"SP-TENSOR-005", Severity::error, "a permutation names every member once"},
+    {"SP-TENSOR-006", Severity::warning, "NxD lays this weight out differently"},
+    {"SP-TENSOR-007", Severity::error, "the operator divides the dimension it scatters"},
+    // pipeline
+    {"SP-PIPELINE-001", Severity::error, "at least one layer for every stage"},
+    {"SP-PIPELINE-002", Severity::error, "cuts name distinct existing modules, one between two stages"},
+    {"SP-PIPELINE-003", Severity::error, "layers divide over the stages"},
+    {"SP-PIPELINE-004", Severity::error, "pipeline options that exclude each other"},
+    {"SP-PIPELINE-005", Severity::error, "a layout string is well formed"},
+    {"SP-PIPELINE-006", Severity::error, "a layout string holds every layer once and in order"},
+    {"SP-PIPELINE-007", Severity::error, "some partition fits the memory cap"},
+    {"SP-PIPELINE-008", Severity::error, "the number of stages or parts is positive"},
+    // zero
+    {"SP-ZERO-001", Severity::error, "ZeRO-1 cuts dimension 0, so a parameter has one"},
+    {"SP-ZERO-002", Severity::error, "the sharding group has a positive size"},
+    {"SP-ZERO-003", Severity::error, "NxD cannot shard experts and context ranks together"},
+    {"SP-ZERO-004", Severity::error, "master weights and fp32 accumulation need ZeRO-1"},
+    // plan
+    {"SP-PLAN-001", Severity::error, "a plan asks for a rank of its world"},
+    {"SP-PLAN-002", Severity::error, "a parameter registry is not empty and names are distinct"},
+    {"SP-PLAN-003", Severity::warning, "strict lays something out differently from NxDT"},
+    {"SP-PLAN-004", Severity::warning, "the plan does not fit the device memory"},
+    {"SP-PLAN-005", Severity::note,    "an assumption made for a value that no input gives"},
+    // config
+    {"SP-CONFIG-001", Severity::error,   "the file can be read"},
+    {"SP-CONFIG-002", Severity::error,   "the file is at most 16 MiB"},
+    {"SP-CONFIG-003", Severity::error,   "the text is YAML in UTF-8"},
+    {"SP-CONFIG-004", Severity::error,   "a key occurs once in a mapping"},
+    {"SP-CONFIG-005", Severity::error,   "aliases expand to at most 10^6 nodes and never contain themselves"},
+    {"SP-CONFIG-006", Severity::error,   "an interpolation is well formed"},
+    {"SP-CONFIG-007", Severity::error,   "an interpolation names an existing key"},
+    {"SP-CONFIG-008", Severity::error,   "interpolations do not go round in circles"},
+    {"SP-CONFIG-009", Severity::error,   "a resolver is known and gets its arguments"},
+    {"SP-CONFIG-010", Severity::error,   "a mandatory value is filled in"},
+    {"SP-CONFIG-011", Severity::error,   "a value has the type of its key"},
+    {"SP-CONFIG-012", Severity::error,   "a required key is present"},
+    {"SP-CONFIG-013", Severity::warning, "a key is known"},
+    {"SP-CONFIG-014", Severity::error,   "model_source is hf or megatron"},
+    {"SP-CONFIG-015", Severity::error,   "an override is KEY.PATH=VALUE"},
+    {"SP-CONFIG-016", Severity::error,   "the architecture file describes a known model"},
+    {"SP-CONFIG-017", Severity::error,   "a number fits its type"},
+    // clang-format on
+};
+
+/// The rule of that id. Asking for an id that is not in the table is a fault of the library:
+/// a compile error in constant evaluation, an empty rule otherwise (a test walks all uses).
+constexpr Rule rule(std::string_view id) {
+  for (const Rule& one : rule_table)
+    if (one.id == id) return one;
+  return {id, Severity::error, {}};
+}
+
+}  // namespace shardplan
