@@ -22,11 +22,11 @@ struct Origin {
 
 /// One finding.
 struct Diagnostic {
-  std::string_view id;           ///< stable id of the rule table, never reused
-  Severity severity{};           ///< taken from the rule table unless a caller says otherwise
-  std::string message;           ///< the rule with the numbers put in
-  std::string hint;              ///< what would be valid nearby; may be empty
-  std::vector<Origin> origins;   ///< the inputs it is about, most telling first
+  std::string_view id;          ///< stable id of the rule table, never reused
+  Severity severity{};          ///< taken from the rule table unless a caller says otherwise
+  std::string message;          ///< the rule with the numbers put in
+  std::string hint;             ///< what would be valid nearby; may be empty
+  std::vector<Origin> origins;  ///< the inputs it is about, most telling first
 
   friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
 };
@@ -42,7 +42,7 @@ inline Diagnostic finding(std::string_view id, std::string message, std::string 
   return out;
 }
 
-inline bool has_errors(const Diagnostics& all) {
+constexpr bool has_errors(const Diagnostics& all) {
   for (const auto& one : all)
     if (one.severity == Severity::error) return true;
   return false;

@@ -7,15 +7,15 @@ namespace shardplan {
 /// `strict` lays out what is right and says how NxD differs; `compat` repeats NxD and NxDT bit for bit, because
 /// existing checkpoints have that shape. Sections are those of the NxD mesh and tensor sheet.
 struct Dialect {
-  bool clamp_degrees = false;          ///< 1.2: tp, pp, cp, ep larger than the world are reduced to it
-  bool plain_side_groups = false;      ///< 1.10: KV, shuffle, draft and shared-weight groups ignore tp 4 on trn1 and rings
-  bool plain_expert_view = false;      ///< 1.7: expert groups ignore rings, so they mix tensor positions
-  bool sorted_positions = false;       ///< 1.8: a rank's tp, cp, ep position is that of the sorted member list
-  bool repeat_kv_rows = false;         ///< 2.5, 7.1.1: trn2 repeats K/V row by row instead of head by head
-  bool natural_query_order = false;    ///< 2.5: queries keep their order although K/V heads are interleaved
-  bool fused_glu_per_rank = false;     ///< 4.3, 7.1.13: megatron gate and up are cut as one block
-  bool float_head_padding = false;     ///< 2.4: padded rows counted in floating point, may be one short
-  bool nxd_limits = false;             ///< 6: refuse what only NxD cannot do
+  bool clamp_degrees = false;      ///< 1.2: tp, pp, cp, ep larger than the world are reduced to it
+  bool plain_side_groups = false;  ///< 1.10: KV, shuffle, draft and shared-weight groups ignore tp 4 on trn1 and rings
+  bool plain_expert_view = false;  ///< 1.7: expert groups ignore rings, so they mix tensor positions
+  bool sorted_positions = false;   ///< 1.8: a rank's tp, cp, ep position is that of the sorted member list
+  bool repeat_kv_rows = false;     ///< 2.5, 7.1.1: trn2 repeats K/V row by row instead of head by head
+  bool natural_query_order = false;  ///< 2.5: queries keep their order although K/V heads are interleaved
+  bool fused_glu_per_rank = false;   ///< 4.3, 7.1.13: megatron gate and up are cut as one block
+  bool float_head_padding = false;   ///< 2.4: padded rows counted in floating point, may be one short
+  bool nxd_limits = false;           ///< 6: refuse what only NxD cannot do
 
   friend constexpr bool operator==(const Dialect&, const Dialect&) = default;
 };

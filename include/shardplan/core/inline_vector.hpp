@@ -7,7 +7,8 @@ namespace shardplan {
 
 /// A vector that keeps its first N elements in place and only then asks for memory.
 /// Usable in constant expressions; a constexpr *object* must stay within N.
-/// T: default-constructible and copyable.
+/// T: default-constructible and copyable. (g++ 12 cannot destroy a nested one in the initialiser of a constexpr object:
+/// build such values inside a function.)
 template <class T, std::size_t N>
 class InlineVector {
  public:

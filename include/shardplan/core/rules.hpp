@@ -91,6 +91,7 @@ inline constexpr Rule rule_table[] = {
     {"SP-MODEL-002", Severity::error, "sizes of an architecture are positive"},
     {"SP-MODEL-003", Severity::error, "an architecture option has a known value"},
     {"SP-MODEL-004", Severity::error, "an architecture option does not combine with another"},
+    {"SP-MODEL-005", Severity::error, "layers are at most 65,536, all other sizes of an architecture fit 32 bits"},
     // tensor
     {"SP-TENSOR-001", Severity::error, "a weight divides over the tensor ranks"},
     {"SP-TENSOR-002", Severity::error, "experts divide over the expert ranks"},

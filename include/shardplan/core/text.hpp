@@ -1,8 +1,11 @@
 #pragma once
+#include <algorithm>
 #include <charconv>
 #include <concepts>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <shardplan/core/types.hpp>
 
@@ -42,6 +45,36 @@ std::string join(const Range& items, std::string_view separator) {
     append_to(out, item);
   }
   return out;
+}
+
+/// The candidate that `word` most likely means: fewest letters inserted, removed or replaced, the first of equals;
+/// empty when over half the letters of `word` would change. Candidates: any range of strings.
+template <class Range>
+std::string_view closest(std::string_view word, const Range& candidates) {
+  std::string_view best;
+  std::size_t best_edits = word.size() / 2 + 1;
+  std::vector<std::size_t> edits;  // from the letters of `word` seen so far to the first j letters of the candidate
+  for (const auto& item : candidates) {
+    const std::string_view candidate = item;
+    const std::size_t size = candidate.size();
+    const std::size_t gap = word.size() < size ? size - word.size() : word.size() - size;
+    if (gap >= best_edits) continue;
+    edits.resize(size + 1);
+    for (std::size_t j = 0; j <= size; ++j) edits[j] = j;
+    for (std::size_t i = 0; i < word.size(); ++i) {
+      std::size_t diagonal = std::exchange(edits[0], i + 1);
+      for (std::size_t j = 0; j < size; ++j) {
+        const std::size_t replaced = diagonal + (word[i] != candidate[j]);
+        diagonal = edits[j + 1];
+        edits[j + 1] = std::min({replaced, diagonal + 1, edits[j] + 1});
+      }
+    }
+    if (edits[size] < best_edits) {
+      best_edits = edits[size];
+      best = candidate;
+    }
+  }
+  return best;
 }
 
 }  // namespace shardplan

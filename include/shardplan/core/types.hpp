@@ -26,8 +26,8 @@ struct Ordinal {
   friend constexpr auto operator<=>(Ordinal, Ordinal) = default;
 };
 
-using Rank = Ordinal<struct RankTag>;         ///< A process of the job, 0-based over the whole world.
-using LayerId = Ordinal<struct LayerIdTag>;   ///< Global, 0-based number of a transformer layer.
-using StageId = Ordinal<struct StageIdTag>;   ///< Global pipeline stage, 0-based: chunk * pipeline + pipeline rank.
+using Rank = Ordinal<struct RankTag>;        ///< A process of the job, 0-based over the whole world.
+using LayerId = Ordinal<struct LayerIdTag>;  ///< Global, 0-based number of a transformer layer.
+using StageId = Ordinal<struct StageIdTag>;  ///< Global pipeline stage, 0-based: chunk * pipeline + pipeline rank.
 
 }  // namespace shardplan

@@ -97,4 +97,22 @@ constexpr Sharding cut(int dim, Index size, Role role = Role::feature) {
   return {.dim = dim, .parts = {{{}, size, role}}};
 }
 
+/// Rows of a vocabulary of `size` ids laid out over `tensor` ranks: the smallest multiple of `multiple` x `tensor` that
+/// holds it; `multiple` 0: not padded (NxD mesh sheet, 2.4). Errors SP-CORE-001.
+constexpr Index padded_vocabulary(Index size, Index multiple, Index tensor) {
+  return multiple > 0 ? round_up(size, checked_mul(multiple, tensor)) : size;
+}
+
+/// The full shape as it is laid out over `tensor` ranks: that of the parameter, with its vocabulary padded.
+template <ParameterLike P>
+Shape padded_shape(const P& p, Index tensor) {
+  Shape out = shape(p);
+  const Sharding& rule = sharding(p);
+  if (rule.vocabulary_multiple > 0) {
+    Index& rows = out[static_cast<std::size_t>(rule.dim)];
+    rows = padded_vocabulary(rows, rule.vocabulary_multiple, tensor);
+  }
+  return out;
+}
+
 }  // namespace shardplan

@@ -1,0 +1,12 @@
+# Runs PROGRAM in FOLDER; what it prints must be FOLDER/expected.txt, where there is one.
+cmake_minimum_required(VERSION 3.25)
+execute_process(COMMAND "${PROGRAM}" WORKING_DIRECTORY "${FOLDER}" OUTPUT_VARIABLE printed RESULT_VARIABLE status)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "exit ${status} after:\n${printed}")
+endif()
+if(EXISTS "${FOLDER}/expected.txt")
+  file(READ "${FOLDER}/expected.txt" expected)
+  if(NOT printed STREQUAL expected)
+    message(FATAL_ERROR "printed:\n${printed}\nbut ${FOLDER}/expected.txt is:\n${expected}")
+  endif()
+endif()

@@ -1,0 +1,6 @@
+#pragma once
+/// The core room: integers with a meaning, checked arithmetic, small containers, and how faults are told.
+#include <shardplan/core/arithmetic.hpp>
+#include <shardplan/core/dialect.hpp>
+#include <shardplan/core/dtype.hpp>
+#include <shardplan/core/shape.hpp>

@@ -1,0 +1,194 @@
+#pragma once
+#include <span>
+
+#include <shardplan/layout/layout.hpp>
+#include <shardplan/mesh/group.hpp>
+
+/// What one place holds of a tensor.
+namespace shardplan {
+
+/// A box that is contiguous in every dimension, both globally and locally.
+struct Piece {
+  Shape extent;
+  Shape global;  ///< origin in the whole tensor
+  Shape local;   ///< origin in the shard
+
+  friend constexpr bool operator==(const Piece&, const Piece&) = default;
+};
+
+/// Merged runs of every dimension, in local order, and how the local elements are stored. Dimensions are independent,
+/// so storage is their sum while the pieces are their product, enumerated when asked for.
+///
+/// This is the normal form: two layouts agree at a place exactly when their shards there are equal.
+class Shard {
+ public:
+  /// A run and the local index where it begins.
+  struct Segment {
+    Index start = 0;
+    Index length = 0;
+    Index local = 0;
+
+    constexpr bool is_padding() const { return start == Run::padding; }
+    friend constexpr bool operator==(Segment, Segment) = default;
+  };
+  class Pieces;
+
+  constexpr Shard() = default;
+  constexpr Shard(const Layout& layout, const Place& place) : fill_(layout.fill()) {
+    for (std::size_t dim = 0; dim < layout.rank(); ++dim) {
+      const auto first = static_cast<std::uint32_t>(segments_.size());
+      Index local = 0;
+      const detail::AtPlace values{place};
+      const detail::Frame frame(layout.program(), layout.chain(dim), layout.shape()[dim], values);
+      auto merge = [&](Run run) {
+        Segment* last = segments_.size() > first ? &segments_.back() : nullptr;
+        if (last &&
+            (run.is_padding() ? last->is_padding() : !last->is_padding() && last->start + last->length == run.start))
+          last->length += run.length;
+        else
+          segments_.push_back({run.start, run.length, local});
+        local += run.length;
+      };
+      detail::Puller<detail::AtPlace, decltype(merge)>{layout.program(), values, merge}.pull(frame, frame.cuts.size(),
+                                                                                             {0, frame.sizes.back()});
+      dims_.push_back({first, static_cast<std::uint32_t>(segments_.size()) - first});
+      shape_.push_back(local);
+    }
+    strides_ = row_major_strides(shape_);
+  }
+
+  constexpr const Shape& local_shape() const { return shape_; }
+  constexpr std::size_t rank() const { return dims_.size(); }
+  /// Runs of one dimension, in local order, neighbours merged.
+  constexpr std::span<const Segment> segments(std::size_t dim) const {
+    return {segments_.data() + dims_[dim].first, dims_[dim].count};
+  }
+  /// Elements of the buffer: local extents multiplied, padding included.
+  constexpr Index elements() const { return shardplan::elements(shape_); }
+  /// Elements that stand for elements of the tensor.
+  constexpr Index real_elements() const {
+    Index out = 1;
+    for (std::size_t dim = 0; dim < rank(); ++dim) out *= real_size(dim);
+    return out;
+  }
+  constexpr Index padding() const { return elements() - real_elements(); }
+  constexpr Fill fill() const { return fill_; }
+
+  /// Distance in the buffer between neighbours along each dimension; row-major unless stored otherwise.
+  constexpr const Shape& strides() const { return strides_; }
+  /// The same shard in a buffer with these strides: transposed and stacked files.
+  constexpr Shard stored(const Shape& strides) const {
+    Shard out = *this;
+    out.strides_ = strides;
+    return out;
+  }
+
+  /// All boxes, padding left out, last dimension fastest: a forward range over the product of the runs.
+  constexpr Pieces pieces() const;
+
+  friend constexpr bool operator==(const Shard&, const Shard&) = default;
+
+ private:
+  constexpr Index real_size(std::size_t dim) const {
+    Index out = 0;
+    for (const Segment& segment : segments(dim)) out += segment.is_padding() ? 0 : segment.length;
+    return out;
+  }
+
+  Shape shape_;
+  Shape strides_;
+  InlineVector<Segment, 6> segments_;
+  InlineVector<Slot, 4> dims_;
+  Fill fill_;
+};
+
+class Shard::Pieces {
+ public:
+  class iterator {
+   public:
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = Piece;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = Piece;
+
+    constexpr iterator() = default;
+    constexpr explicit iterator(const Shard& shard) : shard_(&shard), at_(shard.rank(), 0) {
+      done_ = false;
+      for (std::size_t dim = 0; dim < at_.size(); ++dim) done_ = !skip_padding(dim) || done_;
+    }
+
+    constexpr Piece operator*() const {
+      Piece out;
+      for (std::size_t dim = 0; dim < at_.size(); ++dim) {
+        const Segment& segment = shard_->segments(dim)[at_[dim]];
+        out.extent.push_back(segment.length);
+        out.global.push_back(segment.start);
+        out.local.push_back(segment.local);
+      }
+      return out;
+    }
+    constexpr iterator& operator++() {
+      for (std::size_t dim = at_.size(); dim-- > 0;) {
+        ++at_[dim];
+        if (skip_padding(dim)) return *this;
+        at_[dim] = 0;
+        skip_padding(dim);
+      }
+      done_ = true;
+      return *this;
+    }
+    constexpr iterator operator++(int) {
+      iterator before = *this;
+      ++*this;
+      return before;
+    }
+    friend constexpr bool operator==(const iterator& a, const iterator& b) {
+      return a.done_ == b.done_ && (a.done_ || a.at_ == b.at_);
+    }
+
+   private:
+    constexpr bool skip_padding(std::size_t dim) {
+      const auto segments = shard_->segments(dim);
+      while (at_[dim] < segments.size() && segments[at_[dim]].is_padding()) ++at_[dim];
+      return at_[dim] < segments.size();
+    }
+
+    const Shard* shard_ = nullptr;
+    InlineVector<std::uint32_t, 4> at_;
+    bool done_ = true;
+  };
+
+  constexpr explicit Pieces(const Shard& shard) : shard_(&shard) {}
+  constexpr iterator begin() const { return iterator(*shard_); }
+  constexpr iterator end() const { return {}; }
+
+ private:
+  const Shard* shard_;
+};
+
+constexpr Shard::Pieces Shard::pieces() const { return Pieces(*this); }
+
+/// What a place holds. Pre: layout.exists_at(place).
+constexpr Shard shard(const Layout& layout, const Place& place) { return Shard(layout, place); }
+
+/// Whether two layouts of the same view and tensor put the same elements in the same local order at every place.
+constexpr bool equivalent(const Layout& a, const Layout& b) {
+  if (a.view() != b.view() || a.shape() != b.shape() || a.partials() != b.partials()) return false;
+  for (Index r = 0; r < a.view().size(); ++r) {
+    const Place place = a.view().place(a.view().offset() + r);
+    if (a.exists_at(place) != b.exists_at(place)) return false;
+    if (!a.exists_at(place)) continue;
+    const Shard x(a, place), y(b, place);
+    if (x.local_shape() != y.local_shape()) return false;
+    for (std::size_t dim = 0; dim < a.rank(); ++dim) {
+      const auto left = x.segments(dim), right = y.segments(dim);
+      if (left.size() != right.size()) return false;
+      for (std::size_t i = 0; i < left.size(); ++i)
+        if (left[i] != right[i]) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace shardplan

@@ -1,0 +1,13 @@
+#pragma once
+/// The mesh room: where ranks sit.
+///
+///   Axis, Digit            a named direction, or part of one                              mesh/axis.hpp
+///   View, Place, Wire      ranks as mixed-radix numbers: rank(place), place(rank)         mesh/view.hpp
+///   Grid<Axes...>          the same with the axes in the type, static or dynamic extents  mesh/grid.hpp
+///   Group, GroupList       ranks that differ along some axes; all groups of a kind        mesh/group.hpp
+///   World, Hardware        the machine                                                    mesh/world.hpp
+///   Mesh, Degrees          the orders and groups of neuronx-distributed                   mesh/nxd.hpp
+///
+/// Every query is O(axes) and independent of the number of ranks; nothing here stores a list of them.
+#include <shardplan/mesh/grid.hpp>
+#include <shardplan/mesh/nxd.hpp>

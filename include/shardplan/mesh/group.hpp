@@ -1,0 +1,231 @@
+#pragma once
+#include <iterator>
+
+#include <shardplan/mesh/view.hpp>
+
+/// Groups of ranks as arithmetic: nothing here ever lists the world.
+namespace shardplan {
+
+/// The ranks that differ in some digits of a view and agree in all others, in the order of those digits.
+/// A value of a few numbers: the k-th member and the position of a rank are O(digits).
+class Group {
+ public:
+  struct Member {
+    Index extent;
+    Index stride;
+    friend constexpr bool operator==(const Member&, const Member&) = default;
+  };
+  class iterator;
+
+  constexpr Group() = default;
+
+  constexpr std::size_t size() const { return picks_.empty() ? whole_size() : picks_.size(); }
+
+  /// The k-th member. Pre: k < size().
+  constexpr Rank operator[](std::size_t k) const {
+    Index rest = picks_.empty() ? static_cast<Index>(k) : picks_[k];
+    Index number = base_;
+    for (std::size_t i = members_.size(); i-- > 0;) {
+      number += rest % members_[i].extent * members_[i].stride;
+      rest /= members_[i].extent;
+    }
+    return offset_ + wire_.to_physical(number);
+  }
+
+  /// Where a rank stands in the group, if it is a member. Post: (*this)[*position(r)] == r.
+  constexpr std::optional<Index> position(Rank rank) const {
+    if (rank.value < offset_) return std::nullopt;
+    auto rest = static_cast<std::uint32_t>(wire_.to_logical(rank.value - offset_));
+    std::uint32_t whole = 0;
+    Index outside = rest;
+    for (const Member& member : members_) {
+      const auto extent = static_cast<std::uint32_t>(member.extent), stride = static_cast<std::uint32_t>(member.stride);
+      const std::uint32_t value = rest / stride % extent;
+      whole = whole * extent + value;
+      outside -= static_cast<Index>(value) * member.stride;
+    }
+    if (outside != base_) return std::nullopt;
+    if (picks_.empty()) return whole;
+    for (std::size_t i = 0; i < picks_.size(); ++i)
+      if (picks_[i] == whole) return static_cast<Index>(i);
+    return std::nullopt;
+  }
+  constexpr bool contains(Rank rank) const { return position(rank).has_value(); }
+
+  /// The members at the given positions, in that order: first and last stage, a pair of neighbours.
+  constexpr Group pick(const InlineVector<Index, 2>& positions) const {
+    Group out = *this;
+    out.picks_.clear();
+    for (const Index at : positions) out.picks_.push_back(picks_.empty() ? at : picks_[static_cast<std::size_t>(at)]);
+    return out;
+  }
+
+  constexpr iterator begin() const;
+  constexpr iterator end() const;
+
+  /// The same ranks in the same order, however they are described.
+  friend constexpr bool operator==(const Group& a, const Group& b) {
+    if (a.size() != b.size()) return false;
+    for (std::size_t k = 0; k < a.size(); ++k)
+      if (a[k] != b[k]) return false;
+    return true;
+  }
+
+ private:
+  friend class GroupList;
+
+  constexpr std::size_t whole_size() const {
+    Index out = 1;
+    for (const Member& member : members_) out *= member.extent;
+    return static_cast<std::size_t>(out);
+  }
+
+  Index base_ = 0;  ///< rank number, before the wire, of the member with all digits 0
+  Index offset_ = 0;
+  InlineVector<Member, 4> members_;  ///< major first
+  InlineVector<Index, 2> picks_;     ///< positions kept; empty: all
+  Wire wire_;
+};
+
+/// Random access over anything with operator[](std::size_t): a position and the range it belongs to.
+template <class Range, class Item>
+class IndexIterator {
+ public:
+  using iterator_category = std::random_access_iterator_tag;
+  using value_type = Item;
+  using difference_type = std::ptrdiff_t;
+  using pointer = void;
+  using reference = Item;
+
+  constexpr IndexIterator() = default;
+  constexpr IndexIterator(const Range& range, std::size_t at) : range_(&range), at_(static_cast<difference_type>(at)) {}
+
+  constexpr Item operator*() const { return (*range_)[static_cast<std::size_t>(at_)]; }
+  constexpr Item operator[](difference_type n) const { return *(*this + n); }
+  constexpr IndexIterator& operator++() { return *this += 1; }
+  constexpr IndexIterator operator++(int) { return std::exchange(*this, *this + 1); }
+  constexpr IndexIterator& operator--() { return *this -= 1; }
+  constexpr IndexIterator operator--(int) { return std::exchange(*this, *this - 1); }
+  constexpr IndexIterator& operator+=(difference_type n) {
+    at_ += n;
+    return *this;
+  }
+  constexpr IndexIterator& operator-=(difference_type n) { return *this += -n; }
+  friend constexpr IndexIterator operator+(IndexIterator it, difference_type n) { return it += n; }
+  friend constexpr IndexIterator operator+(difference_type n, IndexIterator it) { return it += n; }
+  friend constexpr IndexIterator operator-(IndexIterator it, difference_type n) { return it -= n; }
+  friend constexpr difference_type operator-(IndexIterator a, IndexIterator b) { return a.at_ - b.at_; }
+  friend constexpr bool operator==(IndexIterator a, IndexIterator b) { return a.at_ == b.at_; }
+  friend constexpr auto operator<=>(IndexIterator a, IndexIterator b) { return a.at_ <=> b.at_; }
+
+ private:
+  const Range* range_ = nullptr;
+  difference_type at_ = 0;
+};
+
+class Group::iterator : public IndexIterator<Group, Rank> {
+ public:
+  using IndexIterator::IndexIterator;
+};
+constexpr Group::iterator Group::begin() const { return {*this, 0}; }
+constexpr Group::iterator Group::end() const { return {*this, size()}; }
+
+/// Every group of one kind, lazily, in the order in which the system that owns the kind creates them.
+///
+/// A kind is {view, member axes (major first), axes that number the groups (outer first)}, and optionally positions to
+/// pick out of every group: then each group yields one list entry per pick.
+class GroupList {
+ public:
+  using Axes = InlineVector<Axis, 4>;
+  using Picks = InlineVector<InlineVector<Index, 2>, 1>;
+
+  constexpr GroupList() = default;
+  /// Errors SP-MESH-007 for an axis the view does not have, or one that is in neither list or in both.
+  constexpr GroupList(View view, const Axes& members, const Axes& order, Picks picks = {})
+      : view_(std::move(view)), picks_(std::move(picks)) {
+    for (const Axis axis : members) members_.push_back(view_.at(axis));
+    for (const Axis axis : order) order_.push_back(view_.at(axis));
+    InlineVector<Index, 6> seen(view_.axes().size(), 0);
+    for (const std::size_t axis : members_) ++seen[axis];
+    for (const std::size_t axis : order_) ++seen[axis];
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      if (seen[i] != 1)
+        fail("SP-MESH-007", concat("axis ", view_.axes()[i].axis.name(), " occurs ", seen[i], " times in a group kind"),
+             "once");
+  }
+
+  constexpr std::size_t size() const {
+    Index out = 1;
+    for (const std::size_t axis : order_) out *= view_.axes()[axis].size;
+    return static_cast<std::size_t>(out) * per_group();
+  }
+
+  /// The i-th group of the list. Pre: i < size().
+  constexpr Group operator[](std::size_t i) const {
+    Place base(view_.axes().size(), 0);
+    auto rest = static_cast<Index>(i / per_group());
+    for (std::size_t o = order_.size(); o-- > 0;) {
+      const Index extent = view_.axes()[order_[o]].size;
+      base[order_[o]] = rest % extent;
+      rest /= extent;
+    }
+    return group(base, i % per_group());
+  }
+
+  /// The group at a rank's place: the one it belongs to, or for a kind with picks the first of those at its place.
+  /// Pre: the view contains the rank.
+  constexpr Group of(Rank rank) const { return group(base_of(rank), 0); }
+
+  /// The first group of the list that has the rank as a member; none for a rank that the picks leave out.
+  constexpr std::optional<Group> containing(Rank rank) const {
+    for (std::size_t pick = 0; pick < per_group(); ++pick)
+      if (const Group candidate = group(base_of(rank), pick); candidate.contains(rank)) return candidate;
+    return std::nullopt;
+  }
+
+  /// Number of the group of a rank in this list. Post: (*this)[index_of(r)] == of(r) for kinds without picks.
+  constexpr std::size_t index_of(Rank rank) const {
+    const Place place = view_.place(rank);
+    Index out = 0;
+    for (const std::size_t axis : order_) out = out * view_.axes()[axis].size + place[axis];
+    return static_cast<std::size_t>(out) * per_group();
+  }
+
+  constexpr IndexIterator<GroupList, Group> begin() const { return {*this, 0}; }
+  constexpr IndexIterator<GroupList, Group> end() const { return {*this, size()}; }
+  constexpr const View& view() const { return view_; }
+
+ private:
+  constexpr std::size_t per_group() const { return picks_.empty() ? 1 : picks_.size(); }
+
+  constexpr Place base_of(Rank rank) const {
+    Place place = view_.place(rank);
+    for (const std::size_t axis : members_) place[axis] = 0;
+    return place;
+  }
+
+  constexpr Group group(const Place& base, std::size_t pick) const {
+    Group out;
+    out.base_ = view_.number(base);
+    out.offset_ = view_.offset();
+    out.wire_ = view_.wires();
+    for (const std::size_t axis : members_) {
+      // An axis of several digits counts through them from its largest weight down.
+      InlineVector<View::Slot, 4> digits;
+      for (const View::Slot& slot : view_.slots())
+        if (slot.axis == axis && slot.extent > 1) digits.push_back(slot);
+      for (std::size_t i = 1; i < digits.size(); ++i)
+        for (std::size_t j = i; j > 0 && digits[j].weight > digits[j - 1].weight; --j)
+          std::swap(digits[j], digits[j - 1]);
+      for (const View::Slot& slot : digits) out.members_.push_back({slot.extent, slot.stride});
+    }
+    return picks_.empty() ? out : out.pick(picks_[pick]);
+  }
+
+  View view_;
+  InlineVector<std::size_t, 4> members_;
+  InlineVector<std::size_t, 4> order_;
+  Picks picks_;
+};
+
+}  // namespace shardplan

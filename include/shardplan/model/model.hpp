@@ -1,0 +1,55 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <shardplan/model/architecture.hpp>
+#include <shardplan/model/parameter.hpp>
+
+namespace shardplan {
+
+/// Two names of one tensor: what the first stage and what the last stage call it.
+struct TiedNames {
+  std::string_view first;
+  std::string_view last;
+
+  friend constexpr bool operator==(const TiedNames&, const TiedNames&) = default;
+};
+
+/// A model as planners see it: its parameters, in the order in which its constructor makes them.
+/// Made by `llama`, `mixtral`, `megatron`, or `model` for a name of the hub.
+struct Model {
+  std::string name;
+  Architecture architecture;
+  std::vector<Parameter> parameters;  ///< a tied tensor occurs once
+
+  /// Elements of all parameters, with the vocabulary padded as for `tensor` ranks. Copies that a layout makes, of K and
+  /// V heads or of a tied tensor, do not count. Errors SP-CORE-001.
+  Index parameter_count(Index tensor = 1) const {
+    Index out = 0;
+    for (const Parameter& p : parameters) out = checked_add(out, elements(padded_shape(p, tensor)));
+    return out;
+  }
+
+  /// `parameter_count` of what one token passes: `top_k` experts of each MoE layer.
+  Index active_parameter_count(Index tensor = 1) const {
+    Index out = 0;
+    for (const Parameter& p : parameters) {
+      const Index all = elements(padded_shape(p, tensor));
+      out = checked_add(out, p.sharding.expert ? all / architecture.experts * architecture.top_k : all);
+    }
+    return out;
+  }
+
+  /// The tied tensors; views into this model.
+  std::vector<TiedNames> tied() const {
+    std::vector<TiedNames> out;
+    for (const Parameter& p : parameters)
+      if (!p.tied_name.empty()) out.push_back({p.name, p.tied_name});
+    return out;
+  }
+
+  friend bool operator==(const Model&, const Model&) = default;
+};
+
+}  // namespace shardplan

@@ -1,0 +1,142 @@
+#include "sources.hpp"
+
+#include <doctest/doctest.h>
+
+#include <set>
+#include <shardplan/core/rules.hpp>
+#include <shardplan/version.hpp>
+
+namespace {
+
+const std::filesystem::path source = SHARDPLAN_SOURCE_DIR;
+const auto headers = structure::files(source / "include", ".hpp");
+const auto includes_of = [] {
+  std::map<std::string, std::vector<std::string>> out;
+  for (const auto& [header, text] : headers) out[header] = structure::includes(text);
+  return out;
+}();
+
+/// Rooms that `shardplan/shardplan.hpp` stands for.
+bool is_planning(const std::string& header) {
+  return structure::position(structure::room_of(header)) < structure::position("shardplan");
+}
+
+bool is_private(const std::string& header) { return header.find("/detail/") != std::string::npos; }
+
+/// Whether a header names only the standard library, directly and through headers of our own.
+bool is_pure(const std::string& header) {
+  static std::map<std::string, bool> known;
+  const auto [at, fresh] = known.try_emplace(header, true);
+  if (!fresh) return at->second;
+  for (const std::string& included : includes_of.at(header)) {
+    const bool pure = includes_of.contains(included) ? is_pure(included) : included.find_first_of("./") == included.npos;
+    if (!pure) return known[header] = false;
+  }
+  return true;
+}
+
+/// Headers of more than 400 lines, and why each is better whole.
+const std::map<std::string, std::string> long_headers = {};
+
+/// Standard headers too heavy for what every user of the planners includes, or that clang 14 cannot read.
+const std::set<std::string> heavy = {"filesystem", "format",          "fstream", "functional", "iostream",      "map",
+                                     "ranges",     "source_location", "regex",   "sstream"};
+
+}  // namespace
+
+TEST_CASE("the readers of sources see what they are to see") {
+  CHECK(structure::room_of("shardplan/mesh/view.hpp") == "mesh");
+  CHECK(structure::room_of("shardplan/mesh/detail/digits.hpp") == "mesh");
+  CHECK(structure::room_of("shardplan/mesh.hpp") == "mesh");
+  CHECK(structure::includes("#include <vector>\n  // <list>\n#include <shardplan/mesh.hpp>\n") ==
+        std::vector<std::string>{"vector", "shardplan/mesh.hpp"});
+  CHECK(structure::ids("fail(\"R12\", \"SP-MESH-003\" SP-CORE-001)") == std::vector<std::string>{"R12", "SP-MESH-003"});
+  CHECK(structure::may_include("shardplan/plan/plan.hpp", "shardplan/mesh.hpp"));
+  CHECK(structure::may_include("shardplan/mesh/view.hpp", "shardplan/mesh/axis.hpp"));
+  CHECK_FALSE(structure::may_include("shardplan/mesh/view.hpp", "shardplan/plan/strategy.hpp"));
+  CHECK_FALSE(structure::may_include("shardplan/core/text.hpp", "shardplan/shardplan.hpp"));
+  CHECK_FALSE(structure::may_include("shardplan/train/adapt.hpp", "shardplan/report/text.hpp"));
+  CHECK_FALSE(structure::may_include("shardplan/attic/old.hpp", "shardplan/core/types.hpp"));
+  REQUIRE(headers.size() > 10);
+}
+
+TEST_CASE("a room includes only rooms above it, and only headers that exist") {
+  for (const auto& [header, text] : headers) {
+    CAPTURE(header);
+    CHECK(structure::position(structure::room_of(header)) >= 0);
+    CHECK(structure::matches(text, "^ *# *include *(\"[^\"]*\")").empty());
+    for (const std::string& included : includes_of.at(header)) {
+      if (!included.starts_with("shardplan/")) continue;
+      CAPTURE(included);
+      CHECK(headers.contains(included));
+      CHECK(structure::may_include(header, included));
+    }
+  }
+}
+
+TEST_CASE("planning headers are pure and light") {
+  for (const auto& [header, text] : headers) {
+    if (!is_planning(header)) continue;
+    CAPTURE(header);
+    CHECK(is_pure(header));
+    for (const std::string& included : includes_of.at(header)) CHECK_MESSAGE(!heavy.contains(included), included);
+  }
+}
+
+TEST_CASE("every room has an umbrella, which includes all that is pure in it") {
+  for (const auto& [header, text] : headers) {
+    const std::string room = structure::room_of(header), umbrella = "shardplan/" + room + ".hpp";
+    CAPTURE(header);
+    if (!headers.contains(umbrella)) {
+      FAIL_CHECK("no " << umbrella);
+      continue;
+    }
+    if (header == umbrella || is_private(header) || (is_pure(umbrella) && !is_pure(header))) continue;
+    const auto included = includes_of.at(umbrella);
+    CHECK_MESSAGE(std::find(included.begin(), included.end(), header) != included.end(), "not in " << umbrella);
+  }
+}
+
+TEST_CASE("shardplan.hpp includes the umbrella of every planning room") {
+  const auto included = includes_of.at("shardplan/shardplan.hpp");
+  for (const std::string& room : structure::rooms) {
+    if (room == "shardplan") break;
+    CAPTURE(room);
+    CHECK(std::find(included.begin(), included.end(), "shardplan/" + room + ".hpp") != included.end());
+  }
+}
+
+TEST_CASE("a header has at most 400 lines, or a little more, or a reason") {
+  for (const auto& [header, text] : headers) {
+    const auto lines = std::count(text.begin(), text.end(), '\n');
+    CAPTURE(header);
+    WARN(lines <= 400);
+    if (!long_headers.contains(header)) CHECK(lines <= 500);
+    CHECK(text.find("#pragma once") != std::string::npos);
+  }
+}
+
+TEST_CASE("ids: unique in the table, and no other is used") {
+  std::set<std::string_view> known;
+  for (const auto& rule : shardplan::rule_table) CHECK_MESSAGE(known.insert(rule.id).second, rule.id << " occurs twice");
+
+  std::set<std::string> used;
+  auto texts = headers;
+  texts.merge(structure::files(source / "examples", ".cpp"));
+  texts.erase("shardplan/core/rules.hpp");
+  for (const auto& [file, text] : texts) {
+    for (const std::string& id : structure::ids(text)) {
+      CHECK_MESSAGE(known.contains(id), file << " uses " << id << ", which is not in the table");
+      used.insert(id);
+    }
+  }
+  for (const auto id : known)
+    if (id.starts_with("SP-")) CHECK_MESSAGE(used.contains(std::string(id)), id << " is in the table, but nothing uses it");
+}
+
+TEST_CASE("the version is the same everywhere") {
+  CHECK(shardplan::version == std::string_view(SHARDPLAN_PROJECT_VERSION));
+  std::ifstream changelog(source / "CHANGELOG.md");
+  const std::string text{std::istreambuf_iterator<char>(changelog), {}};
+  CHECK(text.find(std::string("## ") + shardplan::version) != std::string::npos);
+}
