@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "support.hpp"
 
 using namespace shardplan;

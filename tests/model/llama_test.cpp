@@ -146,3 +146,8 @@ TEST_CASE("totals follow the formula whatever the packing") {
             CHECK(model.active_parameter_count() == total);
           }
 }
+
+TEST_CASE("a model reads as its sizes") {
+  const Model model = llama({.layers = 80, .hidden = 8192, .ffn = 28672, .heads = 64, .kv_heads = 8, .vocab = 128256});
+  CHECK(model.parameter_count() == 70'553'706'496);
+}

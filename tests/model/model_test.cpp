@@ -72,7 +72,7 @@ struct Table {
   std::string key;
   Index ids, width;
 };
-std::string_view name(const Table& t) { return t.key; }
+std::string name(const Table& t) { return "table of " + t.key; }
 Shape shape(const Table& t) { return {t.ids, t.width}; }
 Dtype dtype(const Table&) { return Dtype::bfloat16; }
 Sharding sharding(const Table& t) {

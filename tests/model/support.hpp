@@ -1,6 +1,8 @@
 #pragma once
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include <shardplan/model.hpp>
 #include <string>
 #include <vector>

@@ -30,10 +30,18 @@ class Mapping {
  public:
   struct Entry;
 
-  std::size_t size() const { return entries_.size(); }
-  bool empty() const { return entries_.empty(); }
-  auto begin() const { return entries_.begin(); }
-  auto end() const { return entries_.end(); }
+  // Defined below, where Entry is complete: an Entry holds a Node, and a Node may be a Mapping.
+  Mapping();
+  Mapping(const Mapping&);
+  Mapping(Mapping&&) noexcept;
+  Mapping& operator=(const Mapping&);
+  Mapping& operator=(Mapping&&) noexcept;
+  ~Mapping();
+
+  std::size_t size() const;
+  bool empty() const { return size() == 0; }
+  const Entry* begin() const;
+  const Entry* end() const;
 
   const Entry* find(std::string_view key) const;
   Entry* find(std::string_view key);
@@ -181,6 +189,17 @@ inline const Node* Node::find(std::string_view step) const {
   if (items == nullptr || step.empty() || std::from_chars(step.data(), end, at).ptr != end) return nullptr;
   return at < items->size() ? &(*items)[at] : nullptr;
 }
+
+inline Mapping::Mapping() = default;
+inline Mapping::Mapping(const Mapping&) = default;
+inline Mapping::Mapping(Mapping&&) noexcept = default;
+inline Mapping& Mapping::operator=(const Mapping&) = default;
+inline Mapping& Mapping::operator=(Mapping&&) noexcept = default;
+inline Mapping::~Mapping() = default;
+
+inline std::size_t Mapping::size() const { return entries_.size(); }
+inline const Mapping::Entry* Mapping::begin() const { return entries_.data(); }
+inline const Mapping::Entry* Mapping::end() const { return entries_.data() + entries_.size(); }
 
 inline std::size_t Mapping::slot_of(std::string_view key) const {
   const std::size_t mask = slots_.size() - 1;

@@ -13,7 +13,6 @@ struct Dialect {
   bool sorted_positions = false;   ///< 1.8: a rank's tp, cp, ep position is that of the sorted member list
   bool repeat_kv_rows = false;     ///< 2.5, 7.1.1: trn2 repeats K/V row by row instead of head by head
   bool natural_query_order = false;  ///< 2.5: queries keep their order although K/V heads are interleaved
-  bool fused_glu_per_rank = false;   ///< 4.3, 7.1.13: megatron gate and up are cut as one block
   bool float_head_padding = false;   ///< 2.4: padded rows counted in floating point, may be one short
   bool nxd_limits = false;           ///< 6: refuse what only NxD cannot do
 
@@ -27,7 +26,6 @@ inline constexpr Dialect compat{.clamp_degrees = true,
                                 .sorted_positions = true,
                                 .repeat_kv_rows = true,
                                 .natural_query_order = true,
-                                .fused_glu_per_rank = true,
                                 .float_head_padding = true,
                                 .nxd_limits = true};
 

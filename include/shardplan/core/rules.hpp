@@ -103,12 +103,15 @@ inline constexpr Rule rule_table[] = {
     // pipeline
     {"SP-PIPELINE-001", Severity::error, "at least one layer for every stage"},
     {"SP-PIPELINE-002", Severity::error, "cuts name distinct existing modules, one between two stages"},
-    {"SP-PIPELINE-003", Severity::error, "layers divide over the stages"},
+    {"SP-PIPELINE-003", Severity::error, "layers divide over the stages, and stages over the ranks"},
     {"SP-PIPELINE-004", Severity::error, "pipeline options that exclude each other"},
     {"SP-PIPELINE-005", Severity::error, "a layout string is well formed"},
     {"SP-PIPELINE-006", Severity::error, "a layout string holds every layer once and in order"},
     {"SP-PIPELINE-007", Severity::error, "some partition fits the memory cap"},
-    {"SP-PIPELINE-008", Severity::error, "the number of stages or parts is positive"},
+    {"SP-PIPELINE-008", Severity::error, "the number of stages or parts is positive, and at most 2^20"},
+    {"SP-PIPELINE-009", Severity::error, "stage bounds start at 0 and never decrease"},
+    {"SP-PIPELINE-010", Severity::error, "costs of a partition are not negative"},
+    {"SP-PIPELINE-011", Severity::error, "a module reads what stands before it, names are distinct, ties name parameters"},
     // zero
     {"SP-ZERO-001", Severity::error, "ZeRO-1 cuts dimension 0, so a parameter has one"},
     {"SP-ZERO-002", Severity::error, "the sharding group has a positive size"},

@@ -112,7 +112,7 @@ inline Diagnostics diagnose(const Architecture& a) {
     return value >= least && value <= most;
   };
   const bool megatron = a.family == Family::megatron;
-  in_range("layers", a.layers, 1, most_layers);
+  const bool layers = in_range("layers", a.layers, 1, most_layers);
   const bool hidden = in_range("hidden", a.hidden, 1);
   in_range("ffn", a.ffn, 1);
   const bool heads = in_range("heads", a.heads, 1);
@@ -145,7 +145,7 @@ inline Diagnostics diagnose(const Architecture& a) {
   if (experts && top_k && moe_frequency && a.experts > 0) {
     excluded(a.top_k > a.experts, concat("top_k (", a.top_k, ") is larger than experts (", a.experts, ")"),
              concat("1 to ", a.experts), {"top_k", "experts"});
-    excluded(megatron && a.moe_frequency > a.layers,
+    excluded(megatron && layers && a.moe_frequency > a.layers,
              concat("moe_frequency (", a.moe_frequency, ") is larger than layers (", a.layers, ")"),
              concat("1 to ", a.layers), {"moe_frequency", "layers"});
   }

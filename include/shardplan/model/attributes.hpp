@@ -39,7 +39,8 @@ inline constexpr MarkException mark_exceptions[] = {
 /// sequence.
 template <ParameterLike P>
 ParallelAttributes parallel_attributes(const P& p, Index tensor, Index expert = 1, bool sequence_parallel = true) {
-  const std::string_view full_name = name(p);
+  const auto& own_name = name(p);  // kept: a host may answer with a string of its own
+  const std::string_view full_name = own_name;
   const Sharding& rule = sharding(p);
   Index stride = static_cast<Index>(rule.parts.size());
   for (const auto& [name_end, marked] : detail::mark_exceptions) {

@@ -36,7 +36,7 @@ struct Model {
     Index out = 0;
     for (const Parameter& p : parameters) {
       const Index all = elements(padded_shape(p, tensor));
-      out = checked_add(out, p.sharding.expert ? all / architecture.experts * architecture.top_k : all);
+      out = checked_add(out, p.sharding.expert ? all / p.shape[0] * architecture.top_k : all);
     }
     return out;
   }

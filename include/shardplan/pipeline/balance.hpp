@@ -84,7 +84,8 @@ template <class Memory>
 /// costs    of the items, in order: whole numbers (operations, nanoseconds, parameters), so that equal is equal. Give
 ///          embedding and head items of their own, [embed, layers..., norm + head + loss], and let `restrict_to` leave
 ///          the layers of the result.
-/// memory   (StageId, Interval of items) -> Index: what the stage needs if it takes these items. It depends on the stage
+/// memory   (StageId, Interval of items) -> Index: what the stage needs if it takes these items. It depends on the
+/// stage
 ///          too, since rank 0 keeps the most microbatches (`in_flight`).
 /// cap      a stage takes only items with memory(stage, items) <= cap
 /// Errors   SP-PIPELINE-001 fewer items than stages; SP-PIPELINE-007 no partition fits the cap, with the stage that

@@ -7,7 +7,8 @@ namespace shardplan::pipeline {
 enum class ScheduleKind : std::uint8_t {
   one_f_one_b,           ///< one chunk a rank; NxD, Megatron and DeepSpeed alike
   interleaved,           ///< several chunks a rank, as NxD orders them
-  megatron_interleaved,  ///< several chunks a rank, as Megatron orders them with its default group of `pipeline` microbatches
+  megatron_interleaved,  ///< several chunks a rank, as Megatron orders them with its default group of `pipeline`
+                         ///< microbatches
 };
 
 /// Most (microbatch, chunk) activations alive on a pipeline rank, each of them those of ONE chunk.

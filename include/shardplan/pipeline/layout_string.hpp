@@ -212,7 +212,8 @@ inline Diagnostics diagnose(const StageLayout& layout, Index num_layers, Index m
   const Index mtp_layers = layout.count(LayoutItem::mtp);
   find(decoder_layers == num_layers,
        concat("the layout holds ", decoder_layers, " decoder layers, the model ", num_layers));
-  find(mtp_layers == mtp_num_layers, concat("the layout holds ", mtp_layers, " MTP layers, the model ", mtp_num_layers));
+  find(mtp_layers == mtp_num_layers,
+       concat("the layout holds ", mtp_layers, " MTP layers, the model ", mtp_num_layers));
 
   std::size_t first_mtp = 0;
   while (first_mtp < items.size() && items[first_mtp] != LayoutItem::mtp) ++first_mtp;

@@ -10,8 +10,8 @@ struct MegatronSplit {
   Index mtp_num_layers = 0;
   Index pipeline_model_parallel_size = 1;
   std::optional<Index> virtual_pipeline_model_parallel_size{};
-  bool account_for_embedding_in_pipeline_split = false;  ///< the embedding takes the place of a layer
-  bool account_for_loss_in_pipeline_split = false;       ///< so does the loss
+  bool account_for_embedding_in_pipeline_split = false;       ///< the embedding takes the place of a layer
+  bool account_for_loss_in_pipeline_split = false;            ///< so does the loss
   std::optional<Index> num_layers_in_first_pipeline_stage{};  ///< on rank 0, all chunks together
   std::optional<Index> num_layers_in_last_pipeline_stage{};   ///< on the last rank, all chunks together
   std::optional<StageLayout> pipeline_model_parallel_layout{};
@@ -25,8 +25,9 @@ inline Diagnostics exclusive_options(const MegatronSplit& split) {
   const bool accounts = split.account_for_embedding_in_pipeline_split || split.account_for_loss_in_pipeline_split;
   const bool counts = split.num_layers_in_first_pipeline_stage || split.num_layers_in_last_pipeline_stage;
   if (accounts && counts)
-    out.push_back(finding("SP-PIPELINE-004", "the first or last rank has a fixed number of layers, so embedding and loss "
-                                             "cannot take the place of one",
+    out.push_back(finding("SP-PIPELINE-004",
+                          "the first or last rank has a fixed number of layers, so embedding and loss "
+                          "cannot take the place of one",
                           "leave out one of the two",
                           {"num_layers_in_first_pipeline_stage", "num_layers_in_last_pipeline_stage",
                            "account_for_embedding_in_pipeline_split", "account_for_loss_in_pipeline_split"}));
@@ -51,10 +52,9 @@ inline Diagnostics exclusive_options(const MegatronSplit& split) {
 /// Refuses `layers` that do not divide over `parts`.
 inline void require_divisible(Index layers, Index parts, std::string_view what, std::string_view over) {
   if (layers % parts == 0) return;
-  const Neighbours near = nearest_divisors(layers, parts);
+  const Index below = layers - layers % parts;
   fail("SP-PIPELINE-003", concat(layers, ' ', what, " do not divide over ", parts, ' ', over),
-       concat(near.below, " or ", near.above, ' ', over, ", or ", layers - layers % parts, " or ",
-              round_up(layers, parts), ' ', what),
+       concat("a multiple of ", parts, ", such as ", below > 0 ? below : parts),
        {"num_layers", "pipeline_model_parallel_size", "virtual_pipeline_model_parallel_size"});
 }
 
@@ -91,7 +91,8 @@ inline Partition megatron(const MegatronSplit& split) {
 
   const Index embedding = split.account_for_embedding_in_pipeline_split;
   const Index loss = split.account_for_loss_in_pipeline_split;
-  const Index middle = checked_add(split.num_layers, embedding + loss) - first.value_or(0) - last.value_or(0);
+  const Index middle =
+      checked_add(split.num_layers, embedding + loss) - checked_add(first.value_or(0), last.value_or(0));
   const Index middle_ranks = pipeline - first.has_value() - last.has_value();
   if (middle < 0 || middle_ranks < 0 || (middle == 0) != (middle_ranks == 0))
     fail("SP-PIPELINE-003",
@@ -108,9 +109,7 @@ inline Partition megatron(const MegatronSplit& split) {
   Partition::Bounds bounds{0};
   for (Index s = 0; s < stages; ++s) {
     const Index rank = s % pipeline;
-    const Index layers = rank == 0 && first             ? *first
-                         : rank == pipeline - 1 && last ? *last
-                                                        : middle / middle_ranks;
+    const Index layers = rank == 0 && first ? *first : rank == pipeline - 1 && last ? *last : middle / middle_ranks;
     bounds.push_back(bounds.back() + layers / chunks - (s == 0 ? embedding : 0) - (s == stages - 1 ? loss : 0));
   }
   return {std::move(bounds), pipeline};

@@ -16,10 +16,11 @@ namespace shardplan::pipeline {
 constexpr Partition even(Index layers, Index pipeline, Index chunks = 1) {
   const Index stages = stage_count(pipeline, chunks);
   if (layers < stages)
-    fail("SP-PIPELINE-001",
-         concat(layers, " layers for ", stages, " stages (", pipeline, " pipeline ranks with ", chunks, " chunks each)"),
-         concat("at least ", stages, " layers, or fewer stages"),
-         {"pipeline_model_parallel_size", "virtual_pipeline_model_parallel_size", "num_layers"});
+    fail(
+        "SP-PIPELINE-001",
+        concat(layers, " layers for ", stages, " stages (", pipeline, " pipeline ranks with ", chunks, " chunks each)"),
+        concat("at least ", stages, " layers, or fewer stages"),
+        {"pipeline_model_parallel_size", "virtual_pipeline_model_parallel_size", "num_layers"});
   const Index size = layers / stages;
   const Index shorter = stages - layers % stages;
   Partition::Bounds bounds{0};
@@ -65,7 +66,8 @@ inline std::vector<std::string> cut_names(const Partition& partition, std::span<
   return out;
 }
 
-/// The partition whose stages end at the named items. What comes after the last cut is the last stage, and may be empty.
+/// The partition whose stages end at the named items. What comes after the last cut is the last stage, and may be
+/// empty.
 ///
 /// names    distinct names of all items, in order: the layers, or every module of the model
 /// cuts     pipeline * chunks - 1 of them, in any order

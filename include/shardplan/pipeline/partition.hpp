@@ -15,7 +15,8 @@ inline constexpr Index stage_limit = Index{1} << 20;
 /// A partition cuts an ordered list of layers (or of any other items, such as the modules of a model) into intervals,
 /// one a stage and possibly empty. The stages go round the pipeline ranks as often as a rank has chunks:
 ///
-///     stage = chunk * pipeline + pipeline_rank      4 ranks, 2 chunks:  rank 0 holds stages 0 and 4, rank 3 holds 3 and 7
+///     stage = chunk * pipeline + pipeline_rank      4 ranks, 2 chunks:  rank 0 holds stages 0 and 4, rank 3 holds 3
+///     and 7
 ///
 /// The embedding stands in the first stage, the final norm and the head in the last; neither counts as a layer.
 ///

@@ -1,0 +1,32 @@
+#pragma once
+#include <shardplan/config/node.hpp>
+
+/// Values set from outside a file, before interpolation.
+namespace shardplan {
+
+/// Sets the value at a dotted path: changes an existing key, or adds the key and the mappings on the way to it.
+///
+/// Rule     a step through a list is a position that exists; a null on the way becomes a mapping
+/// Errors   SP-CONFIG-015 an empty step, a step into a scalar, a position that does not exist
+/// Post     *find_path(root, path) == value
+inline void set_path(Node& root, std::string_view path, Node value) {
+  Node* at = &root;
+  std::string_view rest = path;
+  do {
+    const std::string_view step = take_step(rest);
+    if (step.empty()) fail("SP-CONFIG-015", concat("the key '", path, "' has an empty part"), "write a.b.c=value");
+    if (at->is_null()) at->value.emplace<Mapping>();
+    if (Mapping* entries = at->as<Mapping>()) {
+      Mapping::Entry* entry = entries->find(step);
+      at = &(entry != nullptr ? *entry : entries->assign(std::string(step), value.mark, Node{{}, value.mark})).value;
+    } else if (at->find(step) != nullptr) {
+      at = const_cast<Node*>(at->find(step));
+    } else {
+      fail("SP-CONFIG-015", concat("'", path, "' cannot be set: ", describe(*at), " has no '", step, '\''),
+           "name a key of a mapping or an existing position of a list");
+    }
+  } while (!rest.empty());
+  *at = std::move(value);
+}
+
+}  // namespace shardplan

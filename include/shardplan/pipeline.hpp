@@ -1,0 +1,37 @@
+#pragma once
+#include <shardplan/pipeline/balance.hpp>
+#include <shardplan/pipeline/deepspeed.hpp>
+#include <shardplan/pipeline/in_flight.hpp>
+#include <shardplan/pipeline/layout_string.hpp>
+#include <shardplan/pipeline/megatron.hpp>
+#include <shardplan/pipeline/modules.hpp>
+#include <shardplan/pipeline/nxd.hpp>
+#include <shardplan/pipeline/partition.hpp>
+
+/// The pipeline room: which layers each pipeline stage holds.
+///
+/// Everything ends in one value, a `Partition`: an interval of layers a stage, and stages that go round the pipeline
+/// ranks. Its makers differ only in the rule that sets the bounds:
+///
+///     maker            header           rule                                                    10 layers, 4 stages
+///     even             nxd.hpp          the last stages take the remainder                      2, 2, 3, 3
+///     manual_even      nxd.hpp          the last stage takes the remainder                      2, 2, 2, 4
+///     cut_after        nxd.hpp          stages end at named modules                             as named
+///     megatron         megatron.hpp     no remainder; own counts at the ends, or a layout       refused
+///     uniform          deepspeed.hpp    the first stages take the remainder                     3, 3, 2, 2
+///     balanced         deepspeed.hpp    DeepSpeed's search for a small gap between stages       by weight
+///     min_max          balance.hpp      the cheapest dearest stage, exactly, under a memory cap by cost
+///
+///     const auto stages = pipeline::even(80, 8);            // Llama-3 70B on 8 pipeline ranks
+///     const auto mine = stages.layers_of(stages.stage(rank, 0));
+///     const auto owner = stages.stage_of(41);
+///
+/// A list to cut may hold more than layers. Cut [embed, layers..., norm, head] and `restrict_to` gives the layers of
+/// the result; that is how costs of embedding and head enter `min_max`, and how a cut at the final norm is read.
+///
+/// `StagedModel` (modules.hpp) goes further than layers: from the modules of a traced model and its cuts to the
+/// parameters, local names, stage inputs and tied weights of every stage. `StageLayout` (layout_string.hpp) is
+/// Megatron's layout string, `in_flight` (in_flight.hpp) the number of activations a rank holds.
+///
+/// The makers are separate functions and not one with a mode, because they take different inputs and refuse different
+/// things. Stages are numbered chunk * pipeline + rank everywhere; no other placement makes layouts today.
