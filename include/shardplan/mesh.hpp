@@ -7,7 +7,12 @@
 ///   Group, GroupList       ranks that differ along some axes; all groups of a kind        mesh/group.hpp
 ///   World, Hardware        the machine                                                    mesh/world.hpp
 ///   Mesh, Degrees          the orders and groups of neuronx-distributed                   mesh/nxd.hpp
+///   SideGroups             groups that NxD makes when a layer asks for them               mesh/side_groups.hpp
+///   Accessors              what NxD tells a rank about itself                             mesh/accessors.hpp
+///   defects                where that contradicts the mesh                                mesh/defects.hpp
+///   experts_of             which experts an expert rank holds                             mesh/experts.hpp
 ///
 /// Every query is O(axes) and independent of the number of ranks; nothing here stores a list of them.
+#include <shardplan/mesh/defects.hpp>
+#include <shardplan/mesh/experts.hpp>
 #include <shardplan/mesh/grid.hpp>
-#include <shardplan/mesh/nxd.hpp>

@@ -14,10 +14,10 @@ namespace structure {
 
 /// Rooms from the top of the house down: a room includes only rooms before it.
 /// `version` belongs to nobody and may be named anywhere; `shardplan` is the facade over all pure rooms up to `plan`.
-inline const std::vector<std::string> rooms = {
-    "version", "core",   "mesh",  "layout",  "model",      "tensor",  "pipeline", "zero", "plan",   "shardplan",
-    "data",    "optim",  "config", "migrate", "checkpoint", "backend", "cpu",      "mpi",  "neuron", "train",
-    "report"};
+inline const std::vector<std::string> rooms = {"version",  "core",    "mesh",       "layout",    "model", "tensor",
+                                               "pipeline", "zero",    "plan",       "shardplan", "data",  "optim",
+                                               "config",   "migrate", "checkpoint", "backend",   "cpu",   "mpi",
+                                               "neuron",   "train",   "report"};
 
 /// `mesh` of `shardplan/mesh/view.hpp` and of `shardplan/mesh.hpp`.
 inline std::string room_of(const std::string& header) {

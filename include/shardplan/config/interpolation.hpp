@@ -34,9 +34,8 @@ class Resolver {
       out.tree = built(root_);
     } catch (Exhausted) {
       out.tree.value = Node::Broken{};
-      report(root_, finding("SP-CONFIG-005",
-                            concat("interpolations expand to more than ", limits::nodes, " nodes or ",
-                                   limits::text_bytes >> 20, " MiB of text")));
+      report(root_, finding("SP-CONFIG-005", concat("interpolations expand to more than ", limits::nodes, " nodes or ",
+                                                    limits::text_bytes >> 20, " MiB of text")));
     }
     out.diagnostics = std::move(diagnostics_);
     return out;
@@ -82,6 +81,7 @@ class Resolver {
   }
 
   void report(const Node& node, Diagnostic what) {
+    if (diagnostics_.size() >= limits::findings) return;
     what.origins.insert(what.origins.begin(), origin(path_of(&node), node.mark));
     diagnostics_.push_back(std::move(what));
   }
@@ -160,10 +160,14 @@ class Resolver {
     if (depth_ > limits::depth)
       fail("SP-CONFIG-008", concat("more than ", limits::depth, " interpolations lead to each other"));
     switch (what.kind) {
-      case Kind::value: return own(what.value);
-      case Kind::text: return own(text(what, parent));
-      case Kind::path: return at_path(path(what, parent), parent);
-      case Kind::call: return call(what, parent);
+      case Kind::value:
+        return own(what.value);
+      case Kind::text:
+        return own(text(what, parent));
+      case Kind::path:
+        return at_path(path(what, parent), parent);
+      case Kind::call:
+        return call(what, parent);
       case Kind::sequence: {
         Node::Sequence items;
         for (const Expression& part : what.parts) items.push_back(built(*evaluate(part, parent)));
@@ -196,7 +200,8 @@ class Resolver {
       const Node* step = evaluate(part, parent);
       if (step->is<Node::Broken>()) throw Silent{};
       const std::string* step_text = step->as<std::string>();
-      if (step_text == nullptr) fail("SP-CONFIG-007", concat("a key must be a text, but ", describe(*step), " stands for it"));
+      if (step_text == nullptr)
+        fail("SP-CONFIG-007", concat("a key must be a text, but ", describe(*step), " stands for it"));
       out += *step_text;
       spend(0, out.size());
     }
@@ -210,11 +215,8 @@ class Resolver {
     if (path.starts_with('.')) {
       at = parent;
       path.remove_prefix(1);
-      for (; path.starts_with('.'); path.remove_prefix(1)) {
-        last = at;
-        at = place(at)->parent;
-        if (at == nullptr) return nullptr;
-      }
+      for (; at != nullptr && path.starts_with('.'); path.remove_prefix(1)) at = place(at)->parent;
+      if (at == nullptr) fail("SP-CONFIG-007", "the leading dots lead above the root of the file");
     }
     while (!path.empty()) {
       last = at;
@@ -233,7 +235,7 @@ class Resolver {
     const Node* found = find(path, parent, last);
     if (found == nullptr) {
       std::vector<std::string_view> neighbours;
-      if (const auto* entries = last->as<Mapping>())
+      if (const auto* entries = last->as<Mapping>(); entries != nullptr && entries->size() <= limits::findings)
         for (const Mapping::Entry& entry : *entries) neighbours.push_back(entry.key);
       const std::size_t end = path.find_last_of('.');
       const std::string_view near = closest(path.substr(end == path.npos ? 0 : end + 1), neighbours);
@@ -250,9 +252,10 @@ class Resolver {
       std::string_view name;
       std::size_t fewest, most;
     };
-    constexpr Known known[] = {{"multiply", 2, 2},     {"sum", 2, 2},          {"oc.env", 1, 2},
-                               {"oc.select", 1, 2},    {"oc.decode", 1, 1},    {"oc.create", 1, 1},
-                               {"oc.dict.keys", 1, 1}, {"oc.dict.values", 1, 1}, {"oc.deprecated", 1, 2}};
+    constexpr Known known[] = {
+        {"multiply", 2, 2},     {"sum", 2, 2},       {"oc.env", 1, 2},       {"oc.select", 1, 2},
+        {"oc.decode", 1, 1},    {"oc.create", 1, 1}, {"oc.dict.keys", 1, 1}, {"oc.dict.values", 1, 1},
+        {"oc.deprecated", 1, 2}};
     const Known* resolver = nullptr;
     std::vector<std::string_view> names;
     for (const Known& one : known) {
@@ -260,17 +263,18 @@ class Resolver {
       if (one.name == what.name) resolver = &one;
     }
     if (resolver == nullptr)
-      fail("SP-CONFIG-009", concat("no resolver is called '", what.name, '\''), concat("known are ", join(names, ", ")));
-    const std::size_t count = what.parts.size();
-    if (count < resolver->fewest || count > resolver->most)
-      fail("SP-CONFIG-009", concat(what.name, " takes ", resolver->fewest,
-                                   resolver->most > resolver->fewest ? concat(" or ", resolver->most) : std::string{},
-                                   " arguments, not ", count));
+      fail("SP-CONFIG-009", concat("no resolver is called '", what.name, '\''),
+           concat("known are ", join(names, ", ")));
     std::vector<const Node*> arguments;
     for (const Expression& part : what.parts) {
       arguments.push_back(evaluate(part, parent));
       if (arguments.back()->is<Node::Broken>()) throw Silent{};
     }
+    const std::size_t count = what.parts.size();
+    if (count < resolver->fewest || count > resolver->most)
+      fail("SP-CONFIG-009", concat(what.name, " takes ", resolver->fewest,
+                                   resolver->most > resolver->fewest ? concat(" or ", resolver->most) : std::string{},
+                                   " arguments, not ", count));
     const Node& first = *arguments[0];
     const Node* second = count > 1 ? arguments[1] : nullptr;
 
@@ -295,7 +299,10 @@ class Resolver {
       return second != nullptr ? second : own({});
     }
     const Node* found = at_path(path, parent);
-    if (what.name == "oc.deprecated") return found;
+    if (what.name == "oc.deprecated") {
+      if (second != nullptr) text_argument(what.name, *second);
+      return found;
+    }
     const Mapping* entries = found->as<Mapping>();
     if (entries == nullptr) refuse(what.name, "the path of a mapping", *found);
     Node::Sequence out;

@@ -157,10 +157,12 @@ inline std::string join_path(std::string_view parent, std::string_view key) {
 
 /// Bounds on what a file may cost, far beyond any real configuration: they turn hostile input into a finding.
 namespace limits {
-inline constexpr std::size_t file_bytes = std::size_t{16} << 20;      ///< size of a file
-inline constexpr std::size_t nodes = 1'000'000;                       ///< nodes after expansion, keys counted
-inline constexpr std::size_t text_bytes = std::size_t{32} << 20;      ///< text after expansion: twice the largest file
-inline constexpr int depth = 100;                                     ///< nesting of containers and of interpolations
+inline constexpr std::size_t file_bytes = std::size_t{16} << 20;  ///< size of a file
+inline constexpr std::size_t nodes = 1'000'000;                   ///< nodes after expansion, keys counted
+inline constexpr std::size_t text_bytes = std::size_t{32} << 20;  ///< text after expansion: twice the largest file
+inline constexpr std::size_t key_bytes = 1024;                    ///< length of a key: YAML's own limit for simple keys
+inline constexpr int depth = 100;                                 ///< nesting of containers and of interpolations
+inline constexpr std::size_t findings = 1000;                     ///< findings of one kind of check that are kept
 }  // namespace limits
 
 /// Counts what an expansion produces.

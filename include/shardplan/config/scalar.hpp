@@ -5,7 +5,8 @@
 
 #include <shardplan/config/node.hpp>
 
-/// The types of unquoted text, and the text of typed values, as OmegaConf 2.2 has them (configuration sheet, 1.1 and 1.2).
+/// The types of unquoted text, and the text of typed values, as OmegaConf 2.2 has them (configuration sheet, 1.1
+/// and 1.2).
 namespace shardplan {
 
 namespace detail {
@@ -285,8 +286,10 @@ inline std::string text_of(const Node& node, bool nested = false) {
       std::string out(1, quote);
       for (const char c : text) {
         if (c == quote || c == '\\') out += '\\';
-        if (c == '\n') out += "\\n";
-        else out += c;
+        if (c == '\n')
+          out += "\\n";
+        else
+          out += c;
       }
       return out + quote;
     }

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include <shardplan/config/config.hpp>
+#include <shardplan/config/huggingface.hpp>
 #include <shardplan/config/interpolation.hpp>
 #include <shardplan/config/overrides.hpp>
 
@@ -17,11 +18,18 @@ namespace shardplan {
 
 namespace detail {
 
+[[noreturn]] inline void fail_at(std::string_view id, const Mark& at, std::string message, std::string hint = {},
+                                 std::string key = {}) {
+  Diagnostic what = finding(id, std::move(message), std::move(hint));
+  what.origins.push_back(origin(std::move(key), at));
+  throw Error(std::move(what));
+}
+
 /// What yaml-cpp saw, in file order. Aliases stand unexpanded, so the tape is never larger than the text.
 struct YamlEvent {
   enum class Kind : std::uint8_t { scalar, alias, sequence, mapping, end };
-  Kind kind;
-  Mark mark;
+  Kind kind{};
+  Mark mark{};
   std::string tag{};  ///< "?" for plain text and containers, "!" for quoted text, else what the file says
   std::string text{};
   std::size_t anchor = 0;  ///< the anchor that an alias names
@@ -44,9 +52,7 @@ class YamlTape : public YAML::EventHandler {
   Mark mark(const YAML::Mark& at) const { return {file_, at.line + 1, at.column + 1}; }
 
   [[noreturn]] void reject(const Mark& at, std::string message, std::string hint = {}) const {
-    Diagnostic what = finding("SP-CONFIG-003", std::move(message), std::move(hint));
-    what.origins.push_back(origin({}, at));
-    throw Error(std::move(what));
+    fail_at("SP-CONFIG-003", at, std::move(message), std::move(hint));
   }
 
   void OnDocumentStart(const YAML::Mark& at) override {
@@ -99,7 +105,7 @@ class YamlTape : public YAML::EventHandler {
   void leave() {
     flow_ -= flows_.back();
     flows_.pop_back();
-    events.push_back({.kind = YamlEvent::Kind::end, .mark = {}});
+    events.push_back({.kind = YamlEvent::Kind::end});
   }
 
   std::string_view text_;
@@ -113,13 +119,11 @@ class YamlTape : public YAML::EventHandler {
 /// Turns a tape into a tree: types scalars, expands aliases, merges `<<`, finds duplicate keys.
 class YamlBuilder {
  public:
-  explicit YamlBuilder(const YamlTape& tape) : tape_(tape), open_(tape.anchored.size(), false) {}
+  explicit YamlBuilder(const YamlTape& tape) : tape_(tape) {}
 
   Node run() {
-    Node root{Mapping{}, {}};
-    if (!tape_.events.empty()) {
-      root = node();
-    }
+    Node root;
+    if (!tape_.events.empty()) root = node();
     if (!diagnostics_.empty()) throw Error(std::move(diagnostics_));
     return root;
   }
@@ -128,32 +132,33 @@ class YamlBuilder {
   using Kind = YamlEvent::Kind;
 
   void report(std::string_view id, const Mark& at, std::string message, std::string hint = {}) {
-    if (aliases_ > 0) return;  // said where the anchor stands
+    if (aliases_ > 0 || diagnostics_.size() >= limits::findings) return;  // an alias: said where its anchor stands
     diagnostics_.push_back(finding(id, std::move(message), std::move(hint)));
     diagnostics_.back().origins.push_back(origin(path_, at));
   }
 
   void spend(const Mark& at, std::size_t bytes) {
     if (budget_.spend(1, bytes)) return;
-    Diagnostic what = finding("SP-CONFIG-005", concat("the file expands to more than ", limits::nodes, " nodes or ",
-                                                      limits::text_bytes >> 20, " MiB of text"));
-    what.origins.push_back(origin(path_, at));
-    throw Error(std::move(what));
+    fail_at(
+        "SP-CONFIG-005", at,
+        concat("the file expands to more than ", limits::nodes, " nodes or ", limits::text_bytes >> 20, " MiB of text"),
+        {}, path_);
   }
 
   /// The node that begins at the present event; the present event is then the one after it.
   Node node() {
-    const YamlEvent& event = tape_.events[at_++];
+    const YamlEvent& event = tape_.events[at_];
     spend(event.mark, event.text.size());
-    if (depth_ >= limits::depth) tape_.reject(event.mark, concat("more than ", limits::depth, " levels of nesting"));
-    ++depth_;
+    if (open_.size() >= static_cast<std::size_t>(2 * limits::depth))
+      tape_.reject(event.mark, concat("more than ", limits::depth, " levels of nesting after expansion"));
+    open_.push_back(at_++);
     Node out;
     if (event.kind == Kind::scalar) out.value = scalar(event);
     if (event.kind == Kind::sequence) out.value = sequence(event);
     if (event.kind == Kind::mapping) out.value = mapping(event);
     if (event.kind == Kind::alias) out.value = alias(event);
     out.mark = event.mark;
-    --depth_;
+    open_.pop_back();
     return out;
   }
 
@@ -204,9 +209,12 @@ class YamlBuilder {
       const Mark key_mark = key->mark;
       if (key->kind == Kind::alias) key = &tape_.events[tape_.anchored[key->anchor]];
       spend(key_mark, key->text.size());
-      if (key->kind != Kind::scalar || (key->tag == "?" && std::holds_alternative<std::monostate>(plain_scalar(key->text))))
+      if (key->text.size() > limits::key_bytes)
+        tape_.reject(key_mark, concat("a key is longer than ", limits::key_bytes, " bytes"));
+      if (key->kind != Kind::scalar ||
+          (key->tag == "?" && std::holds_alternative<std::monostate>(plain_scalar(key->text))))
         tape_.reject(key_mark, "a key is neither text nor number nor boolean");
-      path_ = join_path(path_, key->text);
+      path_ += concat(path_.empty() ? "" : ".", key->text);
       Node value = node();
       if (key->tag == "?" && key->text == "<<") {
         merge(merged, value, key_mark);
@@ -242,43 +250,155 @@ class YamlBuilder {
 
   Node::Value alias(const YamlEvent& event) {
     const std::size_t begin = tape_.anchored[event.anchor];
-    if (open_[event.anchor] || encloses(begin)) {
-      Diagnostic what = finding("SP-CONFIG-005", "an anchor contains itself");
-      what.origins.push_back(origin(path_, event.mark));
-      throw Error(std::move(what));
+    for (const std::size_t around : open_) {
+      if (around == begin) fail_at("SP-CONFIG-005", event.mark, "an anchor contains itself", {}, path_);
     }
-    open_[event.anchor] = true;
     ++aliases_;
-    const std::size_t behind = at_;
-    at_ = begin;
+    const std::size_t behind = std::exchange(at_, begin);
     Node out = node();
     at_ = behind;
     --aliases_;
-    open_[event.anchor] = false;
     return std::move(out.value);
-  }
-
-  /// True while the container that begins there is being read in its own place.
-  bool encloses(std::size_t begin) const {
-    const Kind kind = tape_.events[begin].kind;
-    if (kind != Kind::sequence && kind != Kind::mapping) return false;
-    int level = 1;
-    for (std::size_t i = begin + 1; i + 1 < at_ && level > 0; ++i) {
-      if (tape_.events[i].kind == Kind::sequence || tape_.events[i].kind == Kind::mapping) ++level;
-      if (tape_.events[i].kind == Kind::end) --level;
-    }
-    return level > 0;
   }
 
   const YamlTape& tape_;
   std::size_t at_ = 0;
-  int depth_ = 0;
-  int aliases_ = 0;
-  std::vector<bool> open_;
+  int aliases_ = 0;                ///< around the present event
+  std::vector<std::size_t> open_;  ///< where the nodes around the present event begin
   std::string path_;
   Budget budget_;
   Diagnostics diagnostics_;
 };
 
+/// The first byte that is no UTF-8 or no printable character, tab or line break; the size if there is none.
+constexpr std::size_t first_bad_byte(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = [&](std::size_t ahead) {
+      return i + ahead < text.size() ? static_cast<unsigned char>(text[i + ahead]) : 0u;
+    };
+    const unsigned first = byte(0);
+    if (first < 0x80) {
+      if ((first < 0x20 && first != '\t' && first != '\n' && first != '\r') || first == 0x7F) return i;
+      ++i;
+      continue;
+    }
+    const std::size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    unsigned code = first & (0xFFu >> (size + 1));
+    for (std::size_t ahead = 1; ahead < size; ++ahead) {
+      if ((byte(ahead) & 0xC0) != 0x80) return i;
+      code = code << 6 | (byte(ahead) & 0x3F);
+    }
+    const unsigned least = size == 2 ? 0x80 : size == 3 ? 0x800 : 0x10000;
+    if (first < 0xC0 || first > 0xF7 || code < least || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return i;
+    i += size;
+  }
+  return text.size();
+}
+
 }  // namespace detail
+
+/// The tree of YAML or JSON text; `name` stands for the file in marks. Empty text is null.
+///
+/// Rule     YAML 1.1 scalars as OmegaConf types them, anchors, aliases and merge keys expanded, one document
+/// Errors   SP-CONFIG-002 longer than 16 MiB, 003 not YAML in UTF-8, 004 duplicate keys, 005 expansion without bound
+/// Post     every node and key has its line and column
+/// Source   configuration sheet 1.1
+inline Node read_yaml_text(std::string_view text, std::string name = {}) {
+  const auto file = std::make_shared<const std::string>(std::move(name));
+  if (text.size() > limits::file_bytes)
+    detail::fail_at("SP-CONFIG-002", {file}, concat("more than ", limits::file_bytes >> 20, " MiB"),
+                    "a configuration has some kilobytes: is this the right file?");
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (const std::size_t bad = detail::first_bad_byte(text); bad < text.size()) {
+    int line = 1;
+    for (const char c : text.substr(0, bad)) line += c == '\n';
+    const auto column = static_cast<int>(detail::line_of(text, bad).size()) + 1;
+    detail::fail_at("SP-CONFIG-003", {file, line, column},
+                    concat("byte ", static_cast<int>(static_cast<unsigned char>(text[bad])), " is not text in UTF-8"),
+                    "a binary file, or another encoding?");
+  }
+  detail::YamlTape tape(text, file);
+  try {
+    std::istringstream in{std::string(text)};
+    YAML::Parser parser(in);
+    while (parser.HandleNextDocument(tape)) {
+    }
+  } catch (const YAML::Exception& error) {
+    detail::fail_at("SP-CONFIG-003", error.mark.is_null() ? Mark{file} : tape.mark(error.mark),
+                    concat("not YAML: ", error.msg));
+  }
+  return detail::YamlBuilder(tape).run();
+}
+
+/// The tree of a YAML or JSON file.
+///
+/// Errors   SP-CONFIG-001 the file cannot be read; else as `read_yaml_text`
+inline Node read_yaml(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text;
+  char block[1 << 16];
+  // One byte more than allowed is enough to refuse, and endless files end.
+  while (in && text.size() <= limits::file_bytes) {
+    in.read(block, sizeof block);
+    text.append(block, static_cast<std::size_t>(in.gcount()));
+  }
+  if (!in.eof() && text.size() <= limits::file_bytes)
+    detail::fail_at("SP-CONFIG-001", {std::make_shared<const std::string>(path)}, "the file cannot be read",
+                    "it must exist, be a file and be readable");
+  return read_yaml_text(text, path);
+}
+
+/// Applies `KEY.PATH=VALUE` to a tree that is not yet resolved: the value is YAML, so `[1, 2]`, `{a: 1}`, `3e-4`,
+/// `null` and `${trainer.devices}` have their types.
+///
+/// Errors   SP-CONFIG-015 malformed, or a path that cannot be set
+inline void apply_override(Node& root, const std::string& text) {
+  const std::size_t equals = text.find('=');
+  const Mark mark{std::make_shared<const std::string>(concat("--set ", text))};
+  try {
+    if (equals == text.npos) fail("SP-CONFIG-015", concat("'", text, "' has no '='"), "write --set trainer.devices=32");
+    Node value = read_yaml_text(std::string_view(text).substr(equals + 1), *mark.file);
+    value.mark = mark;
+    set_path(root, std::string_view(text).substr(0, equals), std::move(value));
+  } catch (const Error& error) {
+    const Diagnostic& first = error.diagnostics()[0];
+    if (first.id == "SP-CONFIG-015") throw;
+    detail::fail_at("SP-CONFIG-015", mark, concat("the value is ", first.message), first.hint);
+  }
+}
+
+/// The configuration of an NxDT file.
+///
+/// Rule     read, override, resolve, bind
+/// Errors   every error of every step in one `Error`, with the warnings
+/// Post     warnings and notes are in `diagnostics` of the result
+inline Config load_config(const std::string& path, std::span<const std::string> overrides = {}) {
+  Node root = read_yaml(path);
+  Diagnostics all;
+  for (const std::string& one : overrides) {
+    try {
+      apply_override(root, one);
+    } catch (const Error& error) {
+      all.insert(all.end(), error.diagnostics().begin(), error.diagnostics().end());
+    }
+  }
+  const Resolved resolved = resolve(root);
+  auto [config, found] = bind(resolved.tree);
+  all.insert(all.end(), resolved.diagnostics.begin(), resolved.diagnostics.end());
+  all.insert(all.end(), found.begin(), found.end());
+  if (has_errors(all)) throw Error(std::move(all));
+  config.diagnostics = std::move(all);
+  return std::move(config);
+}
+
+/// The architecture in a Hugging Face `config.json`, given its path or that of its folder.
+///
+/// Errors   those of `read_yaml` and `bind_huggingface`, all in one `Error`
+inline HfConfig load_huggingface(const std::string& path) {
+  const std::string inside = path + "/config.json";
+  auto [config, found] = bind_huggingface(read_yaml(std::ifstream(inside) ? inside : path));
+  if (has_errors(found)) throw Error(std::move(found));
+  return config;
+}
+
 }  // namespace shardplan

@@ -74,6 +74,7 @@ inline constexpr Rule rule_table[] = {
     {"SP-MESH-010", Severity::error, "NxD cannot set up this group"},
     {"SP-MESH-011", Severity::warning, "NxD reduces a degree to the world size without a word"},
     {"SP-MESH-012", Severity::warning, "NxD builds this group differently"},
+    {"SP-MESH-013", Severity::error, "a placement of experts has a row for every expert rank and places every expert"},
     // layout
     {"SP-LAYOUT-001", Severity::error, "an exact cut divides its dimension"},
     {"SP-LAYOUT-002", Severity::error, "the parts of a cut cover its dimension"},
@@ -100,6 +101,9 @@ inline constexpr Rule rule_table[] = {
     {"SP-TENSOR-005", Severity::error, "a permutation names every member once"},
     {"SP-TENSOR-006", Severity::warning, "NxD lays this weight out differently"},
     {"SP-TENSOR-007", Severity::error, "the operator divides the dimension it scatters"},
+    {"SP-TENSOR-008", Severity::error, "every query head meets the KV head it reads"},
+    {"SP-TENSOR-009", Severity::error, "NxD's checkpoint converter can lay out the heads"},
+    {"SP-TENSOR-010", Severity::error, "a tensor has the shape that its layer expects"},
     // pipeline
     {"SP-PIPELINE-001", Severity::error, "at least one layer for every stage"},
     {"SP-PIPELINE-002", Severity::error, "cuts name distinct existing modules, one between two stages"},
@@ -117,6 +121,8 @@ inline constexpr Rule rule_table[] = {
     {"SP-ZERO-002", Severity::error, "the sharding group has a positive size"},
     {"SP-ZERO-003", Severity::error, "NxD cannot shard experts and context ranks together"},
     {"SP-ZERO-004", Severity::error, "master weights and fp32 accumulation need ZeRO-1"},
+    {"SP-ZERO-005", Severity::warning, "the ZeRO-1 optimizer of NxD clips at 1.0, whatever max_grad_norm says"},
+    {"SP-ZERO-006", Severity::warning, "a bucket cap over 140 MB is marked in NxD as giving NaN"},
     // plan
     {"SP-PLAN-001", Severity::error, "a plan asks for a rank of its world"},
     {"SP-PLAN-002", Severity::error, "a parameter registry is not empty and names are distinct"},

@@ -286,14 +286,14 @@ constexpr Chain packed(const InlineVector<Index, 16>& sizes, const Chain& inside
   return make_chain({.kind = CutKind::blocks, .rule = PartRule::sizes}, detail::running_totals(sizes), {inside});
 }
 /// Sub-blocks of the given sizes, each through its own chain: [q; k; v] of a fused weight.
-struct Block {
+struct SubBlock {
   Index size = 0;
   Chain inside;
 };
-constexpr Chain packed(const InlineVector<Block, 3>& parts) {
+constexpr Chain packed(const InlineVector<SubBlock, 3>& parts) {
   InlineVector<Index, 16> sizes;
   InlineVector<Chain, 3> chains;
-  for (const Block& part : parts) {
+  for (const SubBlock& part : parts) {
     sizes.push_back(part.size);
     chains.push_back(part.inside);
   }

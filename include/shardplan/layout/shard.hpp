@@ -109,31 +109,25 @@ class Shard::Pieces {
     using iterator_category = std::forward_iterator_tag;
     using value_type = Piece;
     using difference_type = std::ptrdiff_t;
-    using pointer = void;
-    using reference = Piece;
+    using pointer = const Piece*;
+    using reference = const Piece&;
 
     constexpr iterator() = default;
-    constexpr explicit iterator(const Shard& shard) : shard_(&shard), at_(shard.rank(), 0) {
+    constexpr explicit iterator(const Shard& shard)
+        : shard_(&shard), at_(shard.rank(), 0), piece_{Shape(shard.rank(), 0), Shape(shard.rank(), 0), Shape(shard.rank(), 0)} {
       done_ = false;
-      for (std::size_t dim = 0; dim < at_.size(); ++dim) done_ = !skip_padding(dim) || done_;
+      for (std::size_t dim = 0; dim < at_.size(); ++dim) done_ = !find_run(dim) || done_;
     }
 
-    constexpr Piece operator*() const {
-      Piece out;
-      for (std::size_t dim = 0; dim < at_.size(); ++dim) {
-        const Segment& segment = shard_->segments(dim)[at_[dim]];
-        out.extent.push_back(segment.length);
-        out.global.push_back(segment.start);
-        out.local.push_back(segment.local);
-      }
-      return out;
-    }
+    /// Valid until the iterator moves.
+    constexpr const Piece& operator*() const { return piece_; }
+    constexpr const Piece* operator->() const { return &piece_; }
     constexpr iterator& operator++() {
       for (std::size_t dim = at_.size(); dim-- > 0;) {
         ++at_[dim];
-        if (skip_padding(dim)) return *this;
+        if (find_run(dim)) return *this;
         at_[dim] = 0;
-        skip_padding(dim);
+        find_run(dim);
       }
       done_ = true;
       return *this;
@@ -146,22 +140,30 @@ class Shard::Pieces {
     friend constexpr bool operator==(const iterator& a, const iterator& b) {
       return a.done_ == b.done_ && (a.done_ || a.at_ == b.at_);
     }
+    friend constexpr bool operator==(const iterator& it, std::default_sentinel_t) { return it.done_; }
 
    private:
-    constexpr bool skip_padding(std::size_t dim) {
+    /// Moves a dimension past padding and brings the piece up to date; false behind its last run.
+    constexpr bool find_run(std::size_t dim) {
       const auto segments = shard_->segments(dim);
-      while (at_[dim] < segments.size() && segments[at_[dim]].is_padding()) ++at_[dim];
-      return at_[dim] < segments.size();
+      std::uint32_t& at = at_[dim];
+      while (at < segments.size() && segments[at].is_padding()) ++at;
+      if (at == segments.size()) return false;
+      piece_.extent[dim] = segments[at].length;
+      piece_.global[dim] = segments[at].start;
+      piece_.local[dim] = segments[at].local;
+      return true;
     }
 
     const Shard* shard_ = nullptr;
     InlineVector<std::uint32_t, 4> at_;
+    Piece piece_;
     bool done_ = true;
   };
 
   constexpr explicit Pieces(const Shard& shard) : shard_(&shard) {}
   constexpr iterator begin() const { return iterator(*shard_); }
-  constexpr iterator end() const { return {}; }
+  constexpr std::default_sentinel_t end() const { return {}; }
 
  private:
   const Shard* shard_;

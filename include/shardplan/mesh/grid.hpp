@@ -24,17 +24,40 @@ class Grid {
   static constexpr std::size_t count = sizeof...(Axes);
   static constexpr std::array<StaticExtent, count> declared{Axes...};
   static constexpr std::size_t dynamic_count = ((Axes.extent == dynamic_extent) + ... + 0);
+  static consteval bool distinct() {
+    for (std::size_t i = 0; i < count; ++i)
+      for (std::size_t j = 0; j < i; ++j)
+        if (declared[i].axis == declared[j].axis) return false;
+    return true;
+  }
+  static consteval bool countable() {
+    Index ranks = 1;
+    for (const StaticExtent axis : declared) {
+      if (axis.extent == dynamic_extent) continue;
+      if (axis.extent < 1 || ranks > View::max_ranks / axis.extent) return false;
+      ranks *= axis.extent;
+    }
+    return true;
+  }
+  static_assert(distinct(), "name every axis of a grid once");
+  static_assert(countable(), "extents of a grid are positive and make at most 2^31 ranks");
 
  public:
   using Coordinates = std::array<Index, count>;
 
   constexpr Grid() requires(dynamic_count == 0) = default;
-  /// The dynamic extents, outermost first. Errors SP-MESH-001.
+  /// The dynamic extents, outermost first. Errors SP-MESH-001 an extent below 1, SP-MESH-009 over 2^31 ranks.
   template <std::integral... I>
   constexpr explicit Grid(I... extents) requires(sizeof...(I) == dynamic_count && dynamic_count > 0)
       : dynamic_{static_cast<Index>(extents)...} {
     for (const Index extent : dynamic_)
       if (extent < 1) fail("SP-MESH-001", concat("a grid axis has extent ", extent), "at least 1");
+    Index ranks = 1;
+    for (std::size_t i = 0, next = 0; i < count; ++i) {
+      const Index extent = declared[i].extent == dynamic_extent ? dynamic_[next++] : declared[i].extent;
+      if (extent > View::max_ranks / ranks) fail("SP-MESH-009", "a grid of over 2^31 ranks", "at most 2^31 ranks");
+      ranks *= extent;
+    }
   }
 
   template <Axis axis>

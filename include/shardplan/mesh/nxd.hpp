@@ -44,8 +44,8 @@ constexpr Index node_size(const World& world, RankOrder order) {
   return order == RankOrder::ring ? 64 : world.ranks;
 }
 
-/// All that is wrong with a world and its degrees. Ids R2, R3, SP-MESH-001, -005, -006, -010 and, as a warning where
-/// NxD goes on with smaller degrees, -011.
+/// All that is wrong with a world and its degrees. Ids R2, R3, SP-MESH-001, -005, -006, -009, -010 and, as a warning
+/// where NxD goes on with smaller degrees, -011. Post: Mesh can be made exactly when none of them is an error.
 constexpr Diagnostics diagnose(const World& world, const Degrees& asked, const Dialect& dialect = strict) {
   Diagnostics out;
   const auto positive = [&](Index value, const char* key) {
@@ -56,6 +56,13 @@ constexpr Diagnostics diagnose(const World& world, const Degrees& asked, const D
   positive(asked.pipeline, "pipeline");
   positive(asked.context, "context");
   positive(asked.expert, "expert");
+  positive(world.lnc, "lnc");
+  if (world.ranks_per_node < 0)
+    out.push_back(finding("SP-MESH-001", concat("ranks_per_node is ", world.ranks_per_node),
+                          "at least 1, or 0 where it is not known", {"ranks_per_node"}));
+  if (world.ranks > View::max_ranks)
+    out.push_back(
+        finding("SP-MESH-009", concat("a world of ", world.ranks, " ranks"), "at most 2^31 ranks", {"ranks"}));
   if (!out.empty()) return out;
 
   const Degrees degrees = dialect.clamp_degrees ? clamped(asked, world.ranks) : asked;
@@ -96,16 +103,17 @@ constexpr Diagnostics diagnose(const World& world, const Degrees& asked, const D
                   concat("tensor size 4 on ", name(world.hardware), " spreads every tensor group over a node of ", node,
                          " ranks, so the ", data, " tensor groups of a stage must come in blocks of ", quarter),
                   "fewer pipeline stages, more nodes, or another tensor size", {"tensor", "pipeline", "ranks"}));
-    if (dialect.nxd_limits && degrees.context > 1)
-      out.push_back(finding(
-          "SP-MESH-010",
-          concat("NxD cannot arrange tensor size 4 on ", name(world.hardware), " with context size ", degrees.context),
-          "context size 1, another tensor size, or the strict dialect", {"tensor", "context"}));
-    if (dialect.nxd_limits && degrees.expert > 1)
-      out.push_back(finding(
-          "SP-MESH-010",
-          concat("NxD cannot arrange tensor size 4 on ", name(world.hardware), " with expert size ", degrees.expert),
-          "expert size 1, another tensor size, or the strict dialect", {"tensor", "expert"}));
+    const auto cuts = [&](Index degree, const char* key) {
+      const std::string asked_for = concat("tensor size 4 on ", name(world.hardware), " with ", key, " size ", degree);
+      if (dialect.nxd_limits && degree > 1)
+        out.push_back(finding("SP-MESH-010", concat("NxD cannot arrange ", asked_for),
+                              concat(key, " size 1, another tensor size, or the strict dialect"), {"tensor", key}));
+      else if (quarter > 0 && quarter % degree != 0 && degree % quarter != 0)
+        out.push_back(finding("SP-MESH-005", concat(asked_for, " does not fit blocks of ", quarter, " tensor groups"),
+                              concat("a divisor or a multiple of ", quarter), {"tensor", key}));
+    };
+    cuts(degrees.context, "context");
+    cuts(degrees.expert, "expert");
   }
   if (order == RankOrder::ring && (world.ranks % node != 0 || (node != degrees.tensor && node != 2 * degrees.tensor)))
     out.push_back(
@@ -182,11 +190,24 @@ class Mesh {
     return {dense_, {dp, cp}, {pp, tp}};
   }
 
-  /// Neighbouring stages that send and receive (1.9): pairs (s, s+1 mod pipeline) of the stages s of one parity.
-  /// Odd pipeline sizes pair the last stage with the first twice, as the ring asks.
-  constexpr GroupList stage_pairs(Index parity) const {
+  /// In how many rounds all neighbouring stages can exchange at once: two, three on an odd ring, none without
+  /// neighbours. NxD has two whatever the size (1.9).
+  constexpr Index stage_pair_rounds() const {
+    if (degrees_.pipeline == 1) return 0;
+    return degrees_.pipeline % 2 == 0 || dialect_.nxd_limits ? 2 : 3;
+  }
+
+  /// Neighbouring stages that send and receive in one round: pairs (s, s + 1 mod pipeline), s even in round 0 and odd
+  /// in round 1. What closes an odd ring, (last, first), is round 2, or a second pair of stage 0 in NxD's round 0.
+  /// Post: the rounds together hold every edge of the ring once. Errors SP-MESH-007 for a round there is not.
+  constexpr GroupList stage_pairs(Index round) const {
+    if (round < 0 || round >= stage_pair_rounds())
+      fail("SP-MESH-007", concat("stage pairs of round ", round), concat("below ", stage_pair_rounds()), {"pipeline"});
+    const Index last = degrees_.pipeline - 1;
     GroupList::Picks pairs;
-    for (Index s = parity; s < degrees_.pipeline; s += 2) pairs.push_back({s, (s + 1) % degrees_.pipeline});
+    if (round == 2) pairs.push_back({last, 0});
+    for (Index s = round; round < 2 && s < degrees_.pipeline - (stage_pair_rounds() == 3); s += 2)
+      pairs.push_back({s, s == last ? 0 : s + 1});
     return {dense_, {pp}, {dp, cp, tp}, pairs};
   }
 

@@ -76,6 +76,9 @@ class View {
     friend constexpr bool operator==(const Slot&, const Slot&) = default;
   };
 
+  /// World sizes fit 32 bits: that is what makes their divisions a matter of nanoseconds.
+  static constexpr Index max_ranks = Index{1} << 31;
+
   constexpr View() = default;
 
   /// Row-major over the digits: the last varies fastest. Errors SP-MESH-001 extent < 1, SP-MESH-004 digits that do not
@@ -133,7 +136,6 @@ class View {
   /// The coordinates of a rank. Pre: contains(rank).
   constexpr Place place(Rank rank) const {
     Place out(axes_.size(), 0);
-    // World sizes fit 32 bits, and 32-bit division is what makes this a matter of nanoseconds.
     auto number = static_cast<std::uint32_t>(wire_.to_logical(rank.value - offset_));
     for (const Slot& slot : slots_) {
       const auto stride = static_cast<std::uint32_t>(slot.stride);
@@ -191,7 +193,7 @@ class View {
 
  private:
   constexpr void check() const {
-    if (size_ > (Index{1} << 31)) fail("SP-MESH-009", concat("a view of ", size_, " ranks"), "at most 2^31 ranks");
+    if (size_ > max_ranks) fail("SP-MESH-009", concat("a view of ", size_, " ranks"), "at most 2^31 ranks");
     if (wire_.node != 0 && size_ % wire_.node != 0)
       fail("SP-MESH-004", concat("nodes of ", wire_.node, " ranks do not fill a view of ", size_));
     for (std::size_t axis = 0; axis < axes_.size(); ++axis) {

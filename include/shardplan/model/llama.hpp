@@ -11,7 +11,7 @@ inline Model hf_decoder(const Architecture& architecture) {
   Assembly build{architecture};
   const Architecture& a = build.architecture();
   const bool equal_heads = a.heads == a.key_value_heads();
-  const Parts qkv{build.query("q"), build.key_value("k"), build.key_value("v")};
+  const PartList qkv{build.query("q"), build.key_value("k"), build.key_value("v")};
 
   build.embedding("model.embed_tokens.weight", "lm_head.weight");
   for (LayerId layer = 0; layer < LayerId{a.layers}; ++layer) {

@@ -53,6 +53,16 @@ struct StageLayout {
 
 namespace detail {
 
+/// The item whose row of the table is the wanted one.
+template <class Wanted>
+constexpr std::optional<LayoutItem> item_where(const Wanted& wanted) {
+  for (int i = 0; const LayoutItemInfo& info : layout_item_table) {
+    if (wanted(info)) return static_cast<LayoutItem>(i);
+    ++i;
+  }
+  return std::nullopt;
+}
+
 /// `*count` at a place of a text.
 struct Repetition {
   Index count;      ///< at most layout_limit + 1
@@ -70,7 +80,7 @@ constexpr std::optional<Repetition> repetition_at(std::string_view text, std::si
 inline void append_repeated(std::string& out, std::string_view text, Index count) {
   if (count > (layout_limit - static_cast<Index>(out.size())) / static_cast<Index>(text.size()))
     fail("SP-PIPELINE-005", concat("the layout expands to more than ", layout_limit, " letters"),
-         "a repetition with a smaller count", {"pipeline_model_parallel_layout"});
+         "a shorter text, or smaller counts", {"pipeline_model_parallel_layout"});
   for (; count > 0; --count) out += text;
 }
 
@@ -80,7 +90,7 @@ inline std::string plain_layout(std::string_view text) {
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char letter = text[at];
     if (letter == ',') continue;
-    if (letter == '\0' || std::string_view("EtmL|()*0123456789").find(letter) == std::string_view::npos) {
+    if (std::string_view("EtmL|()*0123456789").find(letter) == std::string_view::npos) {
       const bool printable = ' ' < letter && letter <= '~';
       fail("SP-PIPELINE-005",
            concat("a layout cannot hold ",
@@ -137,12 +147,11 @@ inline StageLayout parse_layout(std::string_view text, Index pipeline) {
       bounds.push_back(static_cast<Index>(items.size()));
       continue;
     }
-    int item = 0;
-    while (item < 4 && layout_item_table[item].letter != letter) ++item;
-    if (item == 4)
+    const auto item = detail::item_where([&](const LayoutItemInfo& info) { return info.letter == letter; });
+    if (!item)
       fail("SP-PIPELINE-005", concat("a stray '", letter, "' in the layout"), "counts follow one letter or a group",
            {"pipeline_model_parallel_layout"});
-    items.push_back(static_cast<LayoutItem>(item));
+    items.push_back(*item);
   }
   bounds.push_back(static_cast<Index>(items.size()));
   return {std::move(items), Partition(std::move(bounds), pipeline)};
@@ -161,12 +170,11 @@ inline StageLayout layout_from_names(std::span<const std::vector<std::string>> s
       if (first != std::string::npos) plain = given.substr(first, given.find_last_not_of(blanks) + 1 - first);
       for (char& letter : plain)
         if ('A' <= letter && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-      int item = 0;
-      while (item < 4 && layout_item_table[item].name != plain) ++item;
-      if (item == 4)
+      const auto item = detail::item_where([&](const LayoutItemInfo& info) { return info.name == plain; });
+      if (!item)
         fail("SP-PIPELINE-005", concat("a layout cannot hold '", given, "'"), "embedding, decoder, mtp or loss",
              {"pipeline_model_parallel_layout"});
-      items.push_back(static_cast<LayoutItem>(item));
+      items.push_back(*item);
     }
     bounds.push_back(static_cast<Index>(items.size()));
   }

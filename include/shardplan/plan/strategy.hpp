@@ -17,7 +17,7 @@ struct Strategy {
   bool sequence_parallel = false;
   bool zero1 = false;                      ///< optimizer state cut over the data-parallel (and context) ranks
   Index token_shuffle = 1;                 ///< distributed_strategy.token_shuffle_group_size
-  std::vector<std::string> pipeline_cuts;  ///< last module of every stage but the last; empty: even partition
+  std::vector<std::string> pipeline_cuts{};  ///< last module of every stage but the last; empty: even partition
 
   friend bool operator==(const Strategy&, const Strategy&) = default;
 };

@@ -3,7 +3,7 @@
 
 namespace shardplan::detail {
 
-using Parts = InlineVector<Part, 3>;
+using PartList = InlineVector<Part, 3>;
 
 /// A model under construction: the layers that the families share, each adding its parameters in constructor order
 /// (NxD mesh sheet, 2.3). Weights are [out, in], those of experts [expert, in, out].
@@ -24,7 +24,7 @@ class Assembly {
     prefix_ = std::move(prefix);
   }
 
-  /// Parts of the cut dimension.
+  /// PartList of the cut dimension.
   Part feature(std::string_view part = {}) const { return {part, architecture().ffn, Role::feature}; }
   Part query(std::string_view part = {}) const {
     return {part, checked_mul(architecture().heads, architecture().head_size()), Role::query};
@@ -41,12 +41,12 @@ class Assembly {
   }
 
   /// A weight [rows, hidden] cut by rows.
-  void column_weight(std::string_view own_name, const Parts& rows, Heads heads = {}) {
+  void column_weight(std::string_view own_name, const PartList& rows, Heads heads = {}) {
     add(own_name, {size(rows), architecture().hidden}, {.dim = 0, .parts = rows, .heads = heads});
   }
 
   /// A column layer: its weight and, where the model has biases, a bias that is cut alike.
-  void column(std::string_view layer, const Parts& rows, Heads heads = {}) {
+  void column(std::string_view layer, const PartList& rows, Heads heads = {}) {
     column_weight(concat(layer, ".weight"), rows, heads);
     if (architecture().bias) add(concat(layer, ".bias"), {size(rows)}, {.dim = 0, .parts = rows, .heads = heads});
   }
@@ -90,7 +90,7 @@ class Assembly {
   /// Router and experts, named below `module`.
   void experts(std::string_view module) {
     const Architecture& a = architecture();
-    const Parts gate_up{feature("gate"), feature("up")};
+    const PartList gate_up{feature("gate"), feature("up")};
     add(concat(module, ".router.linear_router.weight"), {a.experts, a.hidden}, replicated());
     add(concat(module, ".expert_mlps.mlp_op.gate_up_proj.weight"), {a.experts, a.hidden, size(gate_up)},
         {.dim = 2, .parts = gate_up, .expert = true});
@@ -99,7 +99,7 @@ class Assembly {
   }
 
  private:
-  static Index size(const Parts& parts) {
+  static Index size(const PartList& parts) {
     Index out = 0;
     for (const Part& part : parts) out = checked_add(out, part.size);
     return out;

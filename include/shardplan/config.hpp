@@ -1,0 +1,21 @@
+#pragma once
+/// Configurations of NxDT: from a file's tree to structs, with every value's place kept.
+///
+///     text --read_yaml--> Node --set_path--> Node --resolve--> Node --bind--> Config
+///                         with marks         overrides        no ${...}      plain structs
+///
+/// Everything here is pure; reading files is in `config/yaml.hpp`, which needs yaml-cpp and has `load_config` for the
+/// whole way. `bind_huggingface` takes a config.json the same road without interpolations.
+///
+/// Each step says all that is wrong at once, with file, line and column. What a step could not make is `Node::Broken`,
+/// about which later steps keep silent. The members of `Config` are spelt as the keys of the file, so that a message,
+/// the file and the code say the same word.
+#include <shardplan/config/bind.hpp>
+#include <shardplan/config/config.hpp>
+#include <shardplan/config/expression.hpp>
+#include <shardplan/config/huggingface.hpp>
+#include <shardplan/config/interpolation.hpp>
+#include <shardplan/config/node.hpp>
+#include <shardplan/config/overrides.hpp>
+#include <shardplan/config/scalar.hpp>
+#include <shardplan/config/sections.hpp>

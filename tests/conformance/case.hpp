@@ -1,0 +1,317 @@
+#pragma once
+#include <cmath>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include <shardplan/core/shape.hpp>
+#include <shardplan/mesh/group.hpp>
+
+/// Recorded figures as cases: what was read of a file, what differs, and which case it belongs to.
+namespace conformance {
+
+using Json = nlohmann::json;
+using shardplan::Index;
+
+/// Keys that say something to people and nothing to a program.
+inline bool is_commentary(std::string_view key) {
+  for (const std::string_view known : {"note", "description", "source", "sources", "text", "reason", "type", "why",
+                                       "detail", "nxd_limit_only"})
+    if (key == known) return true;
+  return false;
+}
+
+struct Difference {
+  std::string path;
+  std::string expected;
+  std::string got;
+};
+
+/// One file. Its cases are the elements of every top-level list of objects and the entries of `files`; whatever else it
+/// records at the top is a case of its own, number 0.
+class Document {
+ public:
+  struct Case {
+    std::string path;
+    const Json* json;
+    std::vector<Difference> differences;
+    bool counts = true;
+    bool covered = true;
+  };
+
+  Document(Json json, std::string conf) : json_(std::move(json)), conf_(std::move(conf)) {
+    cases_.push_back({"", &json_, {}, !json_.is_object(), true});
+    if (!json_.is_object()) return;
+    for (const auto& [key, value] : json_.items()) {
+      if (!holds_cases(key, value)) {
+        if (key != "schema" && key != "case" && !is_commentary(key) && !(value.is_array() && value.empty()))
+          cases_[0].counts = true;
+        continue;
+      }
+      std::size_t i = 0;
+      for (const auto& [name, element] : value.items())
+        cases_.push_back(
+            {value.is_array() ? key + '[' + std::to_string(i++) + ']' : key + '.' + name, &element, {}, true, true});
+    }
+    if (cases_.size() == 1) cases_[0].counts = true;
+  }
+  Document(const Document&) = delete;
+  Document& operator=(const Document&) = delete;
+
+  static bool holds_cases(const std::string& key, const Json& value) {
+    if (key == "files" && value.is_object()) return !value.empty();
+    if (!value.is_array() || value.empty()) return false;
+    for (const Json& element : value)
+      if (!element.is_object()) return false;
+    return true;
+  }
+
+  const Json& json() const { return json_; }
+  const std::string& conf() const { return conf_; }
+  std::vector<Case>& cases() { return cases_; }
+  std::size_t case_of(const Json* element) const {
+    for (std::size_t i = 1; i < cases_.size(); ++i)
+      if (cases_[i].json == element) return i;
+    return 0;
+  }
+
+  void mark(const Json* field) { read_.insert(field); }
+  bool is_read(const Json* field) const { return read_.count(field) > 0; }
+  void differ(std::size_t of_case, std::string path, std::string expected, std::string got) {
+    cases_[of_case].differences.push_back({std::move(path), std::move(expected), std::move(got)});
+    cases_[of_case].counts = true;
+  }
+
+ private:
+  Json json_;
+  std::string conf_;  ///< folder of the configurations that some files refer to
+  std::vector<Case> cases_;
+  std::unordered_set<const Json*> read_;
+};
+
+/// A place in a file. Every access marks what it reaches; what nobody reached fails its case in the end.
+class Field {
+ public:
+  explicit Field(Document& document) : Field(document, document.json(), "", 0) {}
+
+  Field root() const { return Field(*document_); }
+  const std::string& path() const { return path_; }
+  const std::string& conf() const { return document_->conf(); }
+  bool is_null() const { return json_->is_null(); }
+  std::size_t size() const { return json_->size(); }
+  bool has(const std::string& key) const { return json_->is_object() && json_->contains(key); }
+  /// Whether there is a value other than null.
+  bool gives(const std::string& key) const { return has(key) && !peek(key).is_null(); }
+  /// A look at a member that does not count as reading it.
+  const Json& peek(const std::string& key) const {
+    static const Json nothing;
+    return has(key) ? json_->at(key) : nothing;
+  }
+
+  Field operator[](const std::string& key) const {
+    if (!has(key)) throw std::runtime_error(path_ + " has no field '" + key + "'");
+    return step(json_->at(key), path_.empty() ? key : path_ + '.' + key);
+  }
+  Field operator[](std::size_t i) const { return step(json_->at(i), path_ + '[' + std::to_string(i) + ']'); }
+
+  std::vector<Field> elements() const {
+    std::vector<Field> out;
+    for (std::size_t i = 0; i < json_->size(); ++i) out.push_back((*this)[i]);
+    return out;
+  }
+  std::vector<std::string> keys() const {
+    std::vector<std::string> out;
+    for (const auto& [key, value] : json_->items()) out.push_back(key);
+    return out;
+  }
+
+  /// The value, all of it read. Throws where it has another type.
+  template <class T>
+  T as() const {
+    mark_all();
+    try {
+      return json_->get<T>();
+    } catch (const Json::exception&) {
+      throw std::runtime_error(path_ + " has an unexpected type: " + shown(*json_));
+    }
+  }
+  Index number() const { return as<Index>(); }
+  std::string text() const { return as<std::string>(); }
+  bool flag() const { return as<bool>(); }
+  std::vector<Index> numbers() const { return as<std::vector<Index>>(); }
+  shardplan::Shape shape() const {
+    shardplan::Shape out;
+    for (const Index extent : numbers()) out.push_back(extent);
+    return out;
+  }
+  /// A member's value, or `otherwise` where it is absent or null.
+  template <class T>
+  T get(const std::string& key, const T& otherwise) const {
+    if (!has(key)) return otherwise;
+    const Field member = (*this)[key];
+    return member.is_null() ? otherwise : member.as<T>();
+  }
+
+  /// The recorded value and the computed one must agree in everything; numbers with a fraction to `tolerance`.
+  void expect(const Json& got, double tolerance = 0) const {
+    const Json& expected = *json_;
+    document_->mark(json_);
+    if (expected.is_object() && got.is_object()) {
+      for (const auto& [key, value] : expected.items()) {
+        if (is_commentary(key) && !got.contains(key)) continue;
+        if (got.contains(key))
+          (*this)[key].expect(got.at(key), tolerance);
+        else
+          (*this)[key].differ("nothing");
+      }
+      for (const auto& [key, value] : got.items())
+        if (!expected.contains(key)) document_->differ(case_, path_ + '.' + key, "nothing", shown(value));
+      return;
+    }
+    if (expected.is_array() && got.is_array()) {
+      mark_all();
+      if (expected.size() != got.size()) return differ(std::to_string(got.size()) + " elements: " + shown(got));
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        if (expected[i] == got[i]) continue;
+        (*this)[i].expect(got[i], tolerance);
+        if (!expected[i].is_structured() && !near(expected[i], got[i], tolerance)) return;  // one is enough
+      }
+      return;
+    }
+    mark_all();
+    if (!near(expected, got, tolerance)) differ(shown(got));
+  }
+  /// A member that must be recorded exactly when there is something to compare.
+  void expect(const std::string& key, const Json& got, double tolerance = 0) const {
+    if (has(key)) return (*this)[key].expect(got, tolerance);
+    document_->differ(case_, path_ + (path_.empty() ? "" : ".") + key, "nothing", shown(got));
+  }
+  void differ(const std::string& got) const {
+    mark_all();
+    document_->differ(case_, path_.empty() ? "the file" : path_, shown(*json_), got);
+  }
+
+  void mark_all() const {
+    document_->mark(json_);
+    if (json_->is_structured())
+      for (const auto& [key, value] : json_->items()) step(value, path_).mark_all();
+  }
+
+  /// Fails the case of every field below that nobody read.
+  void report_unread() const {
+    if (!json_->is_structured()) return;
+    for (const auto& [key, value] : json_->items()) {
+      if (json_->is_object() && is_commentary(key)) continue;
+      const Field child = peek_step(value, json_->is_object() ? (path_.empty() ? key : path_ + '.' + key)
+                                                              : path_ + '[' + key + ']');
+      if (document_->is_read(&value))
+        child.report_unread();
+      else
+        document_->differ(child.case_, child.path_, shown(value), "not read by any check");
+    }
+  }
+
+  static std::string shown(const Json& value) {
+    std::string out = value.dump();
+    if (out.size() > 160) out.replace(157, std::string::npos, "...");
+    return out;
+  }
+
+ private:
+  Field(Document& document, const Json& json, std::string path, std::size_t of_case)
+      : document_(&document), json_(&json), path_(std::move(path)), case_(of_case) {}
+
+  Field peek_step(const Json& child, std::string path) const {
+    return {*document_, child, std::move(path), case_ != 0 ? case_ : document_->case_of(&child)};
+  }
+  Field step(const Json& child, std::string path) const {
+    document_->mark(&child);
+    return peek_step(child, std::move(path));
+  }
+
+  static bool near(const Json& expected, const Json& got, double tolerance) {
+    if (expected == got) return true;
+    if (tolerance == 0 || !expected.is_number() || !got.is_number()) return false;
+    const double a = expected.get<double>(), b = got.get<double>();
+    return std::abs(a - b) <= tolerance * std::max(std::abs(a), std::abs(b));
+  }
+
+  Document* document_;
+  const Json* json_;
+  std::string path_;
+  std::size_t case_;
+};
+
+/// How one kind of case is recognised, by content alone, and checked.
+struct Kind {
+  enum class Scope { file, element };
+  std::string_view name;
+  Scope scope;
+  bool (*matches)(const Json& object, const Json& file);
+  void (*check)(const Field& object);  ///< null: a later issue brings it
+};
+using Kinds = std::vector<Kind>;
+
+/// Whether an object has all these members.
+inline bool has(const Json& object, std::initializer_list<const char*> keys) {
+  if (!object.is_object()) return false;
+  for (const char* key : keys)
+    if (!object.contains(key)) return false;
+  return true;
+}
+/// Whether a member is there and is this text.
+inline bool is(const Json& object, const char* key, std::string_view text) {
+  return has(object, {key}) && object.at(key).is_string() && object.at(key).get_ref<const std::string&>() == text;
+}
+
+/// Runs what may refuse its input; the refusal, or nothing.
+template <class F>
+std::optional<shardplan::Diagnostics> refusal(F&& run) {
+  try {
+    run();
+    return std::nullopt;
+  } catch (const shardplan::Error& error) {
+    return error.diagnostics();
+  }
+}
+
+/// FNV-1a over little-endian 32-bit words, as 16 hexadecimal digits: the checksum of the recorded figures.
+class Checksum {
+ public:
+  void add(std::uint32_t word) {
+    for (int byte = 0; byte < 4; ++byte) state_ = (state_ ^ (word >> (8 * byte) & 0xff)) * 0x100000001b3;
+  }
+  std::string text() const {
+    std::string out(16, '0');
+    std::uint64_t rest = state_;
+    for (std::size_t i = 16; i-- > 0; rest >>= 4) out[i] = "0123456789abcdef"[rest & 15];
+    return out;
+  }
+
+ private:
+  std::uint64_t state_ = 0xcbf29ce484222325;
+};
+
+}  // namespace conformance
+
+namespace shardplan {
+
+template <class Tag>
+void to_json(nlohmann::json& out, const Ordinal<Tag>& ordinal) {
+  out = ordinal.value;
+}
+inline void to_json(nlohmann::json& out, const Group& group) {
+  out = nlohmann::json::array();
+  for (const Rank rank : group) out.push_back(rank);
+}
+inline void to_json(nlohmann::json& out, const GroupList& list) {
+  out = nlohmann::json::array();
+  for (const Group& group : list) out.push_back(group);
+}
+
+}  // namespace shardplan
