@@ -20,8 +20,8 @@ using shardplan::Index;
 
 /// Keys that say something to people and nothing to a program.
 inline bool is_commentary(std::string_view key) {
-  for (const std::string_view known : {"note", "description", "source", "sources", "text", "reason", "type", "why",
-                                       "detail", "nxd_limit_only"})
+  for (const std::string_view known :
+       {"note", "description", "source", "sources", "text", "reason", "type", "why", "detail", "nxd_limit_only"})
     if (key == known) return true;
   return false;
 }
@@ -32,8 +32,8 @@ struct Difference {
   std::string got;
 };
 
-/// One file. Its cases are the elements of every top-level list of objects and the entries of `files`; whatever else it
-/// records at the top is a case of its own, number 0.
+/// One file. Its cases are the elements of every top-level list of objects and the entries of `files`; number 0 is the
+/// file itself, which counts where it records anything outside of them.
 class Document {
  public:
   struct Case {
@@ -45,20 +45,15 @@ class Document {
   };
 
   Document(Json json, std::string conf) : json_(std::move(json)), conf_(std::move(conf)) {
-    cases_.push_back({"", &json_, {}, !json_.is_object(), true});
+    cases_.push_back({"", &json_, {}, false, true});
     if (!json_.is_object()) return;
     for (const auto& [key, value] : json_.items()) {
-      if (!holds_cases(key, value)) {
-        if (key != "schema" && key != "case" && !is_commentary(key) && !(value.is_array() && value.empty()))
-          cases_[0].counts = true;
-        continue;
-      }
+      if (!holds_cases(key, value)) continue;
       std::size_t i = 0;
       for (const auto& [name, element] : value.items())
         cases_.push_back(
             {value.is_array() ? key + '[' + std::to_string(i++) + ']' : key + '.' + name, &element, {}, true, true});
     }
-    if (cases_.size() == 1) cases_[0].counts = true;
   }
   Document(const Document&) = delete;
   Document& operator=(const Document&) = delete;
@@ -69,6 +64,14 @@ class Document {
     for (const Json& element : value)
       if (!element.is_object()) return false;
     return true;
+  }
+
+  /// Whether anything is recorded besides the lists of cases.
+  bool records_more() const {
+    if (!json_.is_object() || cases_.size() == 1) return true;
+    for (const auto& [key, value] : json_.items())
+      if (key != "schema" && key != "case" && !is_commentary(key) && !holds_cases(key, value)) return true;
+    return false;
   }
 
   const Json& json() const { return json_; }
@@ -84,7 +87,6 @@ class Document {
   bool is_read(const Json* field) const { return read_.count(field) > 0; }
   void differ(std::size_t of_case, std::string path, std::string expected, std::string got) {
     cases_[of_case].differences.push_back({std::move(path), std::move(expected), std::move(got)});
-    cases_[of_case].counts = true;
   }
 
  private:
@@ -158,14 +160,14 @@ class Field {
   }
 
   /// The recorded value and the computed one must agree in everything; numbers with a fraction to `tolerance`.
-  void expect(const Json& got, double tolerance = 0) const {
+  void expect_value(const Json& got, double tolerance = 0) const {
     const Json& expected = *json_;
     document_->mark(json_);
     if (expected.is_object() && got.is_object()) {
       for (const auto& [key, value] : expected.items()) {
         if (is_commentary(key) && !got.contains(key)) continue;
         if (got.contains(key))
-          (*this)[key].expect(got.at(key), tolerance);
+          (*this)[key].expect_value(got.at(key), tolerance);
         else
           (*this)[key].differ("nothing");
       }
@@ -178,7 +180,7 @@ class Field {
       if (expected.size() != got.size()) return differ(std::to_string(got.size()) + " elements: " + shown(got));
       for (std::size_t i = 0; i < expected.size(); ++i) {
         if (expected[i] == got[i]) continue;
-        (*this)[i].expect(got[i], tolerance);
+        (*this)[i].expect_value(got[i], tolerance);
         if (!expected[i].is_structured() && !near(expected[i], got[i], tolerance)) return;  // one is enough
       }
       return;
@@ -188,7 +190,7 @@ class Field {
   }
   /// A member that must be recorded exactly when there is something to compare.
   void expect(const std::string& key, const Json& got, double tolerance = 0) const {
-    if (has(key)) return (*this)[key].expect(got, tolerance);
+    if (has(key)) return (*this)[key].expect_value(got, tolerance);
     document_->differ(case_, path_ + (path_.empty() ? "" : ".") + key, "nothing", shown(got));
   }
   void differ(const std::string& got) const {
@@ -202,13 +204,20 @@ class Field {
       for (const auto& [key, value] : json_->items()) step(value, path_).mark_all();
   }
 
+  /// Marks members that only name the case.
+  void skip(std::initializer_list<const char*> keys) const {
+    for (const char* key : keys)
+      if (has(key)) (*this)[key].mark_all();
+  }
+
   /// Fails the case of every field below that nobody read.
   void report_unread() const {
     if (!json_->is_structured()) return;
     for (const auto& [key, value] : json_->items()) {
       if (json_->is_object() && is_commentary(key)) continue;
-      const Field child = peek_step(value, json_->is_object() ? (path_.empty() ? key : path_ + '.' + key)
-                                                              : path_ + '[' + key + ']');
+      const Field child =
+          peek_step(value, json_->is_object() ? (path_.empty() ? key : path_ + '.' + key) : path_ + '[' + key + ']');
+      if (!document_->cases()[child.case_].covered) continue;
       if (document_->is_read(&value))
         child.report_unread();
       else

@@ -101,12 +101,12 @@ class Sizes {
  public:
   Sizes(const Config& config, Diagnostics& faults) : config_(config), faults_(faults) {}
 
-  /// The file's value (above 0), else the config.json's, else the hub's.
-  Index operator()(std::string_view path, const std::optional<Index>& file, Index from_hf, Index from_hub) {
+  /// The file's value (above 0), else the config.json's, else the hub's; `key` is what the file or config.json calls it.
+  Index operator()(std::string_view key, const std::optional<Index>& file, Index from_hf, Index from_hub) {
     for (const Index value : {file.value_or(0) > 0 ? *file : 0, from_hf, from_hub})
       if (value > 0) return value;
     if (file && *file != -1) return *file;  // the architecture's own rules tell what is wrong with it
-    missing_.push_back(std::string(path));
+    missing_.push_back(key);
     return 1;
   }
 
@@ -114,14 +114,14 @@ class Sizes {
     if (missing_.empty()) return;
     Diagnostic out = finding("SP-CONFIG-012", concat("the architecture is not given: ", join(missing_, ", ")),
                              concat(source, "name a model of the hub (--model) or a config.json (--model-config)"));
-    for (const std::string& path : missing_) out.origins.push_back(config_.origin(path));
+    out.origins.push_back(config_.origin(config_.model_source == "hf" ? "model.model_config" : missing_[0]));
     faults_.push_back(std::move(out));
   }
 
  private:
   const Config& config_;
   Diagnostics& faults_;
-  std::vector<std::string> missing_;
+  std::vector<std::string_view> missing_;
 };
 
 }  // namespace detail
@@ -131,8 +131,8 @@ inline Architecture architecture(const Config& config, const std::optional<HfCon
                                  const std::optional<Architecture>& hub, const std::optional<Index>& vocab_size,
                                  Diagnostics& findings) {
   const ModelSection& m = config.model;
-  const HfConfig json = hf.value_or(HfConfig{.num_local_experts = 0, .num_experts_per_tok = 0});
-  const Architecture known = hub.value_or(Architecture{.top_k = 0});
+  const HfConfig json = hf.value_or(HfConfig{});  // sizes of 0: not given
+  const Architecture known = hub.value_or(Architecture{});
   detail::Sizes size(config, findings);
   Architecture out;
   if (config.model_source == "hf") {
@@ -140,10 +140,10 @@ inline Architecture architecture(const Config& config, const std::optional<HfCon
         config.name && config.name->find("mixtral") != std::string::npos ? Family::hf_mixtral : Family::hf_llama;
     out.layers = size("model.num_layers", m.num_layers, json.num_hidden_layers, known.layers);
     out.hidden = size("model.hidden_size", m.hidden_size, json.hidden_size, known.hidden);
-    out.ffn = size("model.model_config", std::nullopt, json.intermediate_size, known.ffn);
-    out.heads = size("model.model_config", std::nullopt, json.num_attention_heads, known.heads);
+    out.ffn = size("intermediate_size", std::nullopt, json.intermediate_size, known.ffn);
+    out.heads = size("num_attention_heads", std::nullopt, json.num_attention_heads, known.heads);
     out.kv_heads = hf ? json.num_key_value_heads.value_or(out.heads) : known.key_value_heads();
-    out.vocab = size("model.model_config", std::nullopt, json.vocab_size, known.vocab);
+    out.vocab = size("vocab_size", std::nullopt, json.vocab_size, known.vocab);
     out.positions = m.max_position_embeddings.value_or(hf ? json.max_position_embeddings : known.positions);
     out.qkv_linear = m.qkv_linear;
     out.fuse_qkv = m.fuse_qkv;
@@ -223,6 +223,48 @@ inline World world(const Config& config, const std::optional<Hardware>& hardware
   return out;
 }
 
+/// The training job of a configuration. What it says wrongly (R21, R25, R26) counts as not said: mixed_precision, nothing
+/// recomputed.
+inline Training training(const Config& config) {
+  const ModelSection& m = config.model;
+  const PrecisionSection& p = config.precision;
+  Training out{.global_batch = config.data.global_batch_size, .micro_batch = config.data.micro_batch_size};
+  out.sequence = m.encoder_seq_length.value_or(config.data.seq_length.value_or(0));
+  out.optimizer = m.optim.name;
+  out.flash_attention = m.fusions.flash_attention;
+  out.ring_attention = m.fusions.ring_attention;
+
+  const auto is_on = [](const Node& node) { return node.as<std::string>() != nullptr && *node.as<std::string>() == "1"; };
+  const auto known = precision_from_type(p.type, {.use_bf16 = is_on(p.xla_use_bf16),
+                                                  .downcast_bf16 = is_on(p.xla_downcast_bf16),
+                                                  .stochastic_rounding = is_on(p.neuron_rt_stochastic_rounding_en),
+                                                  .master_weights = p.master_weights,
+                                                  .fp32_grad_acc = p.fp32_grad_acc});
+  if (known) out.precision = *known;
+
+  const auto number = [&config](std::string_view path) {
+    const Node* node = config.given(path);
+    if (node == nullptr) return 0.0;
+    if (const double* real = node->as<double>()) return *real;
+    const Index* whole = node->as<Index>();
+    return whole != nullptr ? static_cast<double>(*whole) : 0.0;
+  };
+  const bool megatron = config.model_source == "megatron";
+  out.hidden_dropout = megatron && config.given("model.hidden_dropout") == nullptr ? 0.1 : number("model.hidden_dropout");
+  out.attention_dropout = number("model.attention_dropout");
+  out.capacity_factor = m.moe.capacity_factor.value_or(0);
+  out.dropless = m.moe.dropless;
+
+  const Family family = megatron ? Family::megatron : config.name && config.name->find("mixtral") != std::string::npos ? Family::hf_mixtral : Family::hf_llama;
+  std::vector<std::string> modules;
+  if (const auto* names = m.activations_checkpoint_recompute.as<Node::Sequence>())
+    for (const Node& one : *names)
+      if (const std::string* text = one.as<std::string>()) modules.push_back(*text);
+  Diagnostics ignored;  // the rules of the configuration report R21, with positions
+  out.recompute = recompute_from_keys(family, m.activations_checkpoint_granularity.value_or(std::string()), modules, out.flash_attention, ignored);
+  return out;
+}
+
 /// Model, strategy, world and training of a configuration. Errors, all at once: SP-CONFIG-012 sizes that no source
 /// gives, SP-MODEL-*, R6, and everything diagnose() finds, with the positions of the keys.
 inline Job job(const Config& config, const std::optional<HfConfig>& hf, const std::string& hf_file,
@@ -235,7 +277,7 @@ inline Job job(const Config& config, const std::optional<HfConfig>& hf, const st
   const Architecture wanted = architecture(config, hf, hub, asked.vocab_size, findings);
   out.strategy = strategy(config);
   out.world = world(config, asked.hardware, findings);
-  out.options = {training(config, findings), asked.dialect};
+  out.options = {training(config), asked.dialect};
   if (!has_errors(findings)) {
     const Diagnostics of_model = diagnose(wanted);
     if (!has_errors(of_model)) out.model = model(wanted);

@@ -11,6 +11,7 @@
 #include <shardplan/config/config.hpp>
 #include <shardplan/config/huggingface.hpp>
 #include <shardplan/config/interpolation.hpp>
+#include <shardplan/config/job.hpp>
 #include <shardplan/config/overrides.hpp>
 
 /// Configuration files: YAML (and so JSON) in, a `Node` tree or a `Config` out. The only header that needs yaml-cpp.
@@ -399,6 +400,36 @@ inline HfConfig load_huggingface(const std::string& path) {
   auto [config, found] = bind_huggingface(read_yaml(std::ifstream(inside) ? inside : path));
   if (has_errors(found)) throw Error(std::move(found));
   return config;
+}
+
+/// Where the config.json of a configuration is: the path asked for, else model.model_config, a relative one sought from the
+/// configuration's folder first; the file itself or its folder. Empty where there is none to read.
+inline std::string find_huggingface(const Config& config, const std::string& asked) {
+  const std::string wanted = !asked.empty() ? asked : config.model.model_config.value_or(std::string());
+  if (wanted.empty() || (asked.empty() && config.model_source != "hf")) return {};
+  std::vector<std::string> places{wanted};
+  const std::string& file = config.tree.mark.file ? *config.tree.mark.file : std::string();
+  if (const std::size_t slash = file.rfind('/'); asked.empty() && wanted[0] != '/' && slash != file.npos)
+    places.insert(places.begin(), file.substr(0, slash + 1) + wanted);
+  for (const std::string& place : places)
+    for (const std::string& path : {place + "/config.json", place})
+      if (std::ifstream in(path); in && in.peek() != std::ifstream::traits_type::eof()) return path;
+  return {};
+}
+
+/// What a configuration asks of the planners, its config.json read. Errors of load_huggingface and job().
+inline Job job(const Config& config, const JobOptions& options = {}) {
+  const std::string hf_file = find_huggingface(config, options.model_config);
+  if (!options.model_config.empty() && hf_file.empty()) detail::fail_at("SP-CONFIG-001", {std::make_shared<const std::string>(options.model_config)}, "the file cannot be read");
+  std::optional<HfConfig> hf;
+  if (!hf_file.empty()) hf = load_huggingface(hf_file);
+  return job(config, hf, hf_file, options);
+}
+
+/// The plan of a configuration. Errors of job().
+inline Plan plan(const Config& config, const JobOptions& options = {}) {
+  const Job asked = job(config, options);
+  return {asked.model, asked.strategy, asked.world, asked.options};
 }
 
 }  // namespace shardplan

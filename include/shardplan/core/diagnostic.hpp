@@ -61,7 +61,11 @@ inline void append_to(std::string& out, const Diagnostic& d) {
   for (const Origin& at : d.origins) {
     if (at.key.empty()) continue;
     keys += concat(keys.empty() ? "" : ", ", at.key);
-    if (at.line > 0 && &at != &d.origins[0]) keys += concat(" (line ", at.line, ')');
+    // The first position stands in front of the message; the others say where they differ from it.
+    const bool elsewhere = at.file != d.origins[0].file;
+    if (&at != &d.origins[0] && (elsewhere || at.line > 0))
+      keys += concat(" (", elsewhere ? at.file : std::string("line"), elsewhere && at.line > 0 ? ":" : elsewhere ? "" : " ",
+                     at.line > 0 ? concat(at.line) : std::string(), ')');
   }
   if (!keys.empty()) out += concat("\n  keys: ", keys);
   if (!d.hint.empty()) out += concat("\n  hint: ", d.hint);

@@ -18,6 +18,9 @@ struct Defect {
 
 namespace detail {
 
+constexpr Rank first_of(Rank rank) { return rank; }
+constexpr Rank first_of(const Group& group) { return group[0]; }
+
 /// Collects those of some ranks or groups that are wrong.
 template <class Range, class Wrong>
 void add_defect(std::vector<Defect>& out, std::string_view field, std::string_view why, const Range& range,
@@ -25,10 +28,7 @@ void add_defect(std::vector<Defect>& out, std::string_view field, std::string_vi
   Defect found{field, why, 0, {}};
   for (const auto& one : range) {
     if (!wrong(one)) continue;
-    if constexpr (requires { one[0]; })
-      if (found.ranks.size() < Defect::shown) found.ranks.push_back(one[0]);
-    if constexpr (!requires { one[0]; })
-      if (found.ranks.size() < Defect::shown) found.ranks.push_back(one);
+    if (found.ranks.size() < Defect::shown) found.ranks.push_back(first_of(one));
     ++found.count;
   }
   if (found.count > 0) out.push_back(std::move(found));
@@ -38,7 +38,7 @@ void add_defect(std::vector<Defect>& out, std::string_view field, std::string_vi
 
 /// Everything that NxD says or builds against the mesh, side groups that were asked for included. Answers are checked
 /// on the given ranks, groups all. Post: empty for a strict mesh.
-/// O(ranks x tensor x context) time: an audit, not a query.
+/// O(ranks x group) time and O(tensor groups) memory: an audit, not a query.
 inline std::vector<Defect> defects(const SideGroups& made, const std::vector<Rank>& ranks) {
   const Mesh& mesh = made.mesh();
   std::vector<Defect> out;
@@ -74,12 +74,17 @@ inline std::vector<Defect> defects(const SideGroups& made, const std::vector<Ran
             [&](const Accessors& nxd, Rank rank) {
               return nxd.position(one.axis) != *mesh.group(one.axis, rank).position(rank);
             });
-  answers("ranks.cp/tp", "a tensor group whose ranks take themselves for different context ranks",
-          [&](const Accessors& nxd, Rank rank) {
-            for (const Rank member : mesh.group(tp, rank))
-              if (Accessors(mesh, member).position(cp) != nxd.position(cp)) return true;
-            return false;
-          });
+  // The given ranks by tensor group: what the first of them answers, and whether another one contradicts it.
+  std::vector<Index> answered(mesh.groups(tp).size(), -1);
+  std::vector<bool> contradicted(answered.size(), false);
+  for (const Rank rank : ranks) {
+    const std::size_t group = mesh.groups(tp).index_of(rank);
+    const Index context = Accessors(mesh, rank).position(cp);
+    if (answered[group] < 0) answered[group] = context;
+    contradicted[group] = contradicted[group] || answered[group] != context;
+  }
+  answers("ranks.cp/tp", "its tensor group takes itself for different context ranks",
+          [&](const Accessors&, Rank rank) { return contradicted[mesh.groups(tp).index_of(rank)]; });
 
   if (const auto list = made.kv_shared())
     groups("groups.kv_shared", "reaches over several tensor groups", *list, number_in(tp));

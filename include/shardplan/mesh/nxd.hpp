@@ -89,7 +89,9 @@ constexpr Diagnostics diagnose(const World& world, const Degrees& asked, const D
                           hint, {"ranks", "tensor", "pipeline", key}));
   };
   divides("R2", degrees.context, "context");
-  divides("R3", degrees.expert, "expert");
+  // Where tensor x pipeline alone does not divide the world, R2 has said so.
+  if (!has_errors(out) || (world.ranks % degrees.tensor == 0 && world.ranks / degrees.tensor % degrees.pipeline == 0))
+    divides("R3", degrees.expert, "expert");
   if (has_errors(out)) return out;
 
   const RankOrder order = rank_order(world, degrees.tensor);

@@ -1,8 +1,8 @@
 #pragma once
 #include <optional>
 
+#include <shardplan/pipeline/detail/prefix_sums.hpp>
 #include <shardplan/pipeline/partition.hpp>
-#include <shardplan/pipeline/prefix_sums.hpp>
 
 /// The best contiguous partition by cost, exactly (pipeline sheet, 1.8).
 namespace shardplan::pipeline {
@@ -95,7 +95,7 @@ template <class Memory = NoMemory>
 Partition min_max(std::span<const Index> costs, Index pipeline, Index chunks = 1, const Memory& memory = {},
                   Index cap = 0) {
   const Index stages = stage_count(pipeline, chunks);
-  const PrefixSums cost(costs);
+  const detail::PrefixSums cost(costs);
   const Index items = cost.items();
   if (items < stages)
     fail("SP-PIPELINE-001", concat(items, " items for ", stages, " stages"), concat("at least ", stages, " items"));

@@ -1,6 +1,6 @@
 #pragma once
+#include <shardplan/pipeline/detail/prefix_sums.hpp>
 #include <shardplan/pipeline/partition.hpp>
-#include <shardplan/pipeline/prefix_sums.hpp>
 
 /// How DeepSpeed partitions the layers of a PipelineModule (pipeline sheet, 1.7).
 namespace shardplan::pipeline {
@@ -26,7 +26,7 @@ constexpr Partition uniform(Index items, Index parts) {
 /// Example  balanced([3, 1, 2, 7, 1], 3): sums 3, 3, 8, although 6, 7, 1 is possible
 inline Partition balanced(std::span<const Index> weights, Index parts) {
   stage_count(parts, 1);
-  const PrefixSums weight(weights);
+  const detail::PrefixSums weight(weights);
   const Index items = weight.items();
   if (items <= parts) return uniform(items, parts);
 

@@ -43,8 +43,8 @@ constexpr Index routed_tokens(Index tokens, Index top_k, const Training& trainin
   const Index even = checked_mul(tokens, top_k);
   if (training.dropless || !(training.capacity_factor > 0)) return even;
   const double room = static_cast<double>(even) * training.capacity_factor;
-  constexpr double most = 9.2e18;
-  if (!(room < most)) fail("SP-CORE-001", concat(even, " routed tokens times the capacity factor do not fit 64 bits"));
+  if (!(room < 0x1p63))
+    fail("SP-CORE-001", concat(even, " routed tokens times the capacity factor do not fit 64 bits"));
   const Index whole = static_cast<Index>(room);
   return whole + (static_cast<double>(whole) < room);
 }
@@ -115,8 +115,7 @@ constexpr LayerActivations layer_activations(const Architecture& a, const Strate
   const bool mlp = again.layer || (moe ? again.experts : again.mlp);
   const Index rows = moe ? routed_tokens(x.tokens, a.top_k, training) : x.tokens;
   if (moe) {
-    // NxD dispatches whole sequences to its experts, also with sequence parallelism: they are cut over the tensor
-    // ranks.
+    // NxD cuts experts over the tensor ranks, so they get whole sequences even with sequence parallelism.
     add("router logits and probabilities", single, {2, x.tokens, a.experts}, mlp);
     add("permuted tokens", width, {rows, a.hidden}, mlp);
   }

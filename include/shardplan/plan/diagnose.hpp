@@ -52,6 +52,47 @@ class Rules {
 
 }  // namespace detail
 
+/// Which layers every stage holds: evenly, or up to the modules that the strategy names; a layer is called by the path
+/// that the names of its parameters begin with. Errors SP-PIPELINE-001, -008, R16.
+template <class Registry>
+Partition partition_layers(const Registry& parameters, const Strategy& s) {
+  std::vector<std::string> names;
+  for (const auto& parameter : parameters) {
+    const Owner held = owner(parameter);
+    if (held.kind != Owner::Kind::layer) continue;
+    const auto layer = static_cast<std::size_t>(held.layer.value);
+    if (layer >= names.size()) names.resize(layer + 1);
+    if (!names[layer].empty()) continue;
+    // "model.layers.3.mlp.up.weight" of layer 3: the layer is "model.layers.3".
+    const std::string_view path = name(parameter);
+    const std::string number = concat('.', held.layer, '.');
+    const std::size_t at = path.find(number);
+    names[layer] = path.substr(0, at == path.npos ? at : at + number.size() - 1);
+  }
+  if (s.pipeline_cuts.empty()) return pipeline::even(static_cast<Index>(names.size()), s.pipeline, s.virtual_pipeline);
+  try {
+    return pipeline::cut_after(names, s.pipeline_cuts, s.pipeline, s.virtual_pipeline);
+  } catch (const Error& error) {
+    Diagnostics all = error.diagnostics();
+    for (Diagnostic& one : all) one.id = rule("R16").id;
+    throw Error(std::move(all));
+  }
+}
+
+namespace detail {
+
+template <class Registry>
+Diagnostics cut_findings(const Registry& parameters, const Strategy& s) {
+  try {
+    partition_layers(parameters, s);
+    return {};
+  } catch (const Error& error) {
+    return error.diagnostics();
+  }
+}
+
+}  // namespace detail
+
 /// Findings of a model on a strategy: rules R5, R7, R9 to R14, R16, R30 and R35.
 inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& world, const Dialect& dialect) {
   Diagnostics out;
@@ -75,7 +116,7 @@ inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& 
                 "qkv_linear: true", {"kv_replicator", "qkv_linear"});
     if (a.vocabulary_multiple == 0) rules.divides("R11", {"vocabulary", a.vocab, "vocab"}, {"tensor size", t, "tensor"});
   } else {
-    rules.divides("R9", {"num_kv_heads", kv, "kv_heads"}, {"tensor size", t, "tensor"});
+    if (kv != a.heads) rules.divides("R9", {"num_kv_heads", kv, "kv_heads"}, {"tensor size", t, "tensor"});
     rules.divides("R12", {"num_layers", a.layers, "layers"}, {"pipeline size", s.pipeline, "pipeline"});
     if (s.virtual_pipeline > 1 && s.pipeline > 0 && a.layers % s.pipeline == 0)
       rules.divides("R13", {"layers per pipeline rank", a.layers / s.pipeline, "layers"}, {"virtual pipeline size", s.virtual_pipeline, "virtual_pipeline"});
@@ -87,6 +128,8 @@ inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& 
   if (checked_mul(s.pipeline, s.virtual_pipeline) > a.layers)
     rules.add("R14", concat(a.layers, " layers for ", s.pipeline * s.virtual_pipeline, " stages (pipeline ", s.pipeline, " x virtual ", s.virtual_pipeline, ')'),
               concat("at least ", s.pipeline * s.virtual_pipeline, " layers, or at most ", a.layers, " stages"), {"layers", "pipeline", "virtual_pipeline"});
+  else if (!s.pipeline_cuts.empty())
+    for (const Diagnostic& one : detail::cut_findings(model.parameters, s)) out.push_back(one);
   if (a.tied_embeddings && s.pipeline > 1)
     rules.add("R30", concat("tied embeddings on ", s.pipeline, " pipeline stages: NxDT fails in the first backward pass"), "pipeline size 1, or untied embeddings",
               {"tied_embeddings", "pipeline"});

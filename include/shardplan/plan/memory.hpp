@@ -45,6 +45,14 @@ struct RankLoad {
   Index in_flight = 0;                    ///< activations of one chunk alive at once, see `pipeline::in_flight`
   bool embedding = false;                 ///< chunk 0 begins with the embedding
   bool head = false;                      ///< the last chunk ends with final norm and head
+
+  /// Of all chunks. Errors SP-CORE-001.
+  constexpr ChunkLayers layers() const {
+    ChunkLayers out;
+    for (const ChunkLayers& chunk : chunks)
+      out = {checked_add(out.dense, chunk.dense), checked_add(out.moe, chunk.moe)};
+    return out;
+  }
 };
 
 /// How many of a rank's `in_flight` activations belong to a chunk: the forward passes of a rank go through the chunks
@@ -64,13 +72,14 @@ constexpr Index in_flight_of_chunk(Index in_flight, Index pipeline, Index chunks
 constexpr Index kept_activations(const Architecture& a, const Strategy& s, const Training& training,
                                  const RankLoad& load) {
   const ActivationExtents x = activation_extents(a, s, training);
-  const Index dense = layer_activations(a, s, training, false).kept();
-  const Index moe = layer_activations(a, s, training, true).kept();
+  const auto kept = [&](Index layers, bool moe) {
+    return layers > 0 ? checked_mul(layers, layer_activations(a, s, training, moe).kept()) : 0;
+  };
   const Index chunks = static_cast<Index>(load.chunks.size());
   Index out = 0;
   for (Index chunk = 0; chunk < chunks; ++chunk) {
     const ChunkLayers& layers = load.chunks[static_cast<std::size_t>(chunk)];
-    Index one = checked_add(checked_mul(layers.dense, dense), checked_mul(layers.moe, moe));
+    Index one = checked_add(kept(layers.dense, false), kept(layers.moe, true));
     if (load.embedding && chunk == 0) one = checked_add(one, embedding_activations(a, x));
     if (load.head && chunk == chunks - 1) one = checked_add(one, head_activations(a, x));
     out = checked_add(out, checked_mul(one, in_flight_of_chunk(load.in_flight, s.pipeline, chunks, chunk)));
@@ -82,11 +91,7 @@ constexpr Index kept_activations(const Architecture& a, const Strategy& s, const
 constexpr Index pass_transient(const Architecture& a, const Strategy& s, const Training& training,
                                const RankLoad& load) {
   const ActivationExtents x = activation_extents(a, s, training);
-  ChunkLayers layers;
-  for (const ChunkLayers& chunk : load.chunks) {
-    layers.dense += chunk.dense;
-    layers.moe += chunk.moe;
-  }
+  const ChunkLayers layers = load.layers();
   const auto of_layer = [&](bool moe) {
     const LayerActivations one = layer_activations(a, s, training, moe);
     return training.recompute.layer ? checked_add(one.kept(), one.recomputed()) : one.recomputed();

@@ -1,6 +1,7 @@
 #pragma once
 #include <shardplan/plan/diagnose.hpp>
 #include <shardplan/plan/local.hpp>
+#include <shardplan/pipeline/in_flight.hpp>
 #include <shardplan/plan/memory.hpp>
 #include <shardplan/zero/rows.hpp>
 
@@ -71,7 +72,7 @@ class BasicPlan {
     for (std::size_t i = 0; i < parameters_.size(); ++i) lay_out(parameters_[i], cuts, faults);
     if (parameters_.size() == 0) faults.push_back(finding("SP-PLAN-002", "a plan without parameters", "at least one"));
     if (!faults.empty()) throw Error(std::move(faults));
-    partition_ = cut_layers();
+    partition_ = partition_layers(parameters_, as_arranged());
     assign_stages();
   }
 
@@ -96,32 +97,11 @@ class BasicPlan {
     }
   }
 
-  /// Evenly, or after the named cuts: a layer is called by the path that the names of its parameters begin with.
-  Partition cut_layers() const {
-    std::vector<std::string> names;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const Owner held = owner(parameters_[i]);
-      if (held.kind != Owner::Kind::layer) continue;
-      const auto layer = static_cast<std::size_t>(held.layer.value);
-      if (layer >= names.size()) names.resize(layer + 1);
-      if (names[layer].empty()) names[layer] = layer_path(detail::name_of(parameters_[i]), held.layer);
-    }
-    const Index pipeline = mesh_.degrees().pipeline, chunks = strategy_.virtual_pipeline;
-    if (strategy_.pipeline_cuts.empty()) return pipeline::even(static_cast<Index>(names.size()), pipeline, chunks);
-    try {
-      return pipeline::cut_after(names, strategy_.pipeline_cuts, pipeline, chunks);
-    } catch (const Error& error) {
-      Diagnostics all = error.diagnostics();
-      for (Diagnostic& one : all) one.id = rule("R16").id;
-      throw Error(std::move(all));
-    }
-  }
-
-  /// "model.layers.3.mlp.up.weight" of layer 3 -> "model.layers.3".
-  static std::string layer_path(std::string_view parameter, LayerId layer) {
-    const std::string number = concat('.', layer, '.');
-    const std::size_t at = parameter.find(number);
-    return std::string(at == std::string_view::npos ? parameter : parameter.substr(0, at + number.size() - 1));
+  /// The strategy with the pipeline size the mesh has ended up with, which compat may have reduced.
+  Strategy as_arranged() const {
+    Strategy out = strategy_;
+    out.pipeline = mesh_.degrees().pipeline;
+    return out;
   }
 
   void assign_stages() {
@@ -235,6 +215,38 @@ class Plan : public BasicPlan<std::vector<Parameter>> {
   const Architecture& architecture() const noexcept { return architecture_; }
   /// Findings that do not stop a plan.
   const Diagnostics& warnings() const noexcept { return warnings_; }
+
+  /// What a rank of that pipeline rank is loaded with; all of them alike. Pre: 0 <= pipeline_rank < pipeline size.
+  RankLoad load(Index pipeline_rank) const {
+    Place dense(mesh().dense().axes().size(), 0);
+    dense[mesh().dense().at(pp)] = pipeline_rank;
+    const RankPlan<std::vector<Parameter>> here = at(mesh().dense().rank(dense));
+    RankLoad out{.parameters = here.parameters().elements(), .data = mesh().data()};
+    const auto states = here.optimizer_shards();
+    out.optimizer_elements = states.elements();
+    for (const auto& state : states) out.largest_update = std::max(out.largest_update, state.shard().elements());
+    for (Index chunk = 0; chunk < partition().chunks(); ++chunk) {
+      const StageId stage = partition().stage(pipeline_rank, chunk);
+      const Interval layers = partition().layers_of(stage);
+      ChunkLayers held;
+      for (Index layer = layers.begin; layer < layers.end; ++layer) ++(architecture_.is_moe(layer) ? held.moe : held.dense);
+      out.chunks.push_back(held);
+      out.embedding = out.embedding || stage == partition().embedding_stage();
+      out.head = out.head || stage == partition().head_stage();
+    }
+    // An unknown batch is taken to fill the pipeline, which is when most is in flight.
+    const Index pipeline = partition().pipeline(), chunks = partition().chunks();
+    const Index running = microbatches() > 0 ? microbatches() : 2 * pipeline;
+    out.in_flight = pipeline::in_flight(chunks > 1 ? pipeline::ScheduleKind::interleaved : pipeline::ScheduleKind::one_f_one_b, running, pipeline, chunks, pipeline_rank);
+    return out;
+  }
+
+  /// Device memory of a rank of that pipeline rank at its peak; without activations where the sequence is not known.
+  Memory memory(Index pipeline_rank) const {
+    Strategy as_laid_out = strategy();
+    as_laid_out.kv_replicator = tensor_options(architecture_, strategy(), world(), dialect()).kv_replicator;
+    return rank_memory(architecture_, as_laid_out, training(), load(pipeline_rank));
+  }
 
  private:
   Plan(const Model& model, const Strategy& strategy, const World& world, const PlanOptions& options, Diagnostics findings)

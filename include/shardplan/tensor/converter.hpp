@@ -26,9 +26,10 @@ inline Diagnostics diagnose_conversion(const Heads& heads, Index tensor, const O
   if (options.hardware == Hardware::trn2) {
     check.multiple("SP-TENSOR-009", "the number of query heads", queries, tensor, {"heads", "tensor"});
     // It appends whole groups of queries as padding, one for every query that each group lacks.
-    check.refuse_if(queries > heads.query && group < heads.key_value, "SP-TENSOR-009",
-                    concat("NxD pads ", heads.query, " query heads of ", heads.key_value, " groups to fewer than ", queries),
-                    "the strict dialect", {"heads"});
+    check.refuse_if(
+        queries > heads.query && group < heads.key_value, "SP-TENSOR-009",
+        concat("NxD pads ", heads.query, " query heads of ", heads.key_value, " groups to fewer than ", queries),
+        "the strict dialect", {"heads"});
     return check.take();
   }
   const Index copies = options.kv_replicator;

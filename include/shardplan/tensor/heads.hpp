@@ -6,9 +6,9 @@
 
 /// Which rank holds which query and KV heads (NxD mesh and tensor sheet, 2.4 and 2.5).
 ///
-/// Attention pairs heads locally: with q query and k KV heads on a rank, its query head i reads its KV head i / (q / k).
-/// A layout is right when that is the KV head which the model pairs with it. `strict` layouts always are; NxD's layer
-/// draws its own weights and does not care, NxD's converter cares on trn1 only.
+/// Attention pairs heads locally: with q query and k KV heads on a rank, its query head i reads its KV head i / (q /
+/// k). A layout is right when that is the KV head which the model pairs with it. `strict` layouts always are; NxD's
+/// layer draws its own weights and does not care, NxD's converter cares on trn1 only.
 namespace shardplan::tensor {
 
 /// Which digits of the tensor axis tell KV heads apart, and which tell the copies of one head apart (2.5).
@@ -67,17 +67,17 @@ inline Diagnostics diagnose(std::string_view label, const Heads& heads, Index te
                     {"kv_replicator", "tensor"});
     return check.take();
   }
-  check.refuse_if(checked_mul(heads.key_value, copies) % tensor != 0, "R7",
-                  concat(heads.key_value, " KV heads x kv_replicator ", copies, " are not a multiple of tensor size ",
-                         tensor),
-                  concat("kv_replicator ", tensor / std::gcd(tensor, heads.key_value), " or a multiple of it"),
-                  {"kv_replicator", "tensor"});
+  check.refuse_if(
+      checked_mul(heads.key_value, copies) % tensor != 0, "R7",
+      concat(heads.key_value, " KV heads x kv_replicator ", copies, " are not a multiple of tensor size ", tensor),
+      concat("kv_replicator ", tensor / std::gcd(tensor, heads.key_value), " or a multiple of it"),
+      {"kv_replicator", "tensor"});
   check.refuse_if(options.dialect.nxd_limits && copies > 1 && options.hardware == Hardware::trn3, "SP-TENSOR-004",
                   concat("NxD has no rule for KV replication on ", shardplan::name(options.hardware)),
                   "trn1, trn2, or the strict dialect", {"hardware"});
   check.refuse_if(padded != 0 && padded < heads.query, "SP-TENSOR-008",
-                  concat(heads.query, " query heads are padded to ", padded),
-                  concat("at least ", heads.query), {"heads"});
+                  concat(heads.query, " query heads are padded to ", padded), concat("at least ", heads.query),
+                  {"heads"});
   const Index queries = padded > heads.query ? padded : heads.query;
   if (options.dialect.natural_query_order) {
     check.refuse_if(padded != 0 && padded % tensor != 0, "SP-TENSOR-008",
@@ -91,12 +91,12 @@ inline Diagnostics diagnose(std::string_view label, const Heads& heads, Index te
       return count % heads.key_value == 0;
     };
     if (shared(heads.query) && shared(queries))
-      check.refuse_if(queries / heads.key_value % copies != 0, "SP-TENSOR-008",
-                      concat("the ", queries / heads.key_value, " queries of a KV head do not divide over its ", copies,
-                             " copies"),
-                      concat("kv_replicator ", nearest_divisors(queries / heads.key_value, copies).below, ", or ",
-                             round_up(queries / heads.key_value, copies), " queries a KV head, padding included"),
-                      {"kv_replicator", "heads"});
+      check.refuse_if(
+          queries / heads.key_value % copies != 0, "SP-TENSOR-008",
+          concat("the ", queries / heads.key_value, " queries of a KV head do not divide over its ", copies, " copies"),
+          concat("kv_replicator ", nearest_divisors(queries / heads.key_value, copies).below, ", or ",
+                 round_up(queries / heads.key_value, copies), " queries a KV head, padding included"),
+          {"kv_replicator", "heads"});
   }
   return check.take();
 }

@@ -50,7 +50,8 @@ inline void mark(ParallelAttributes& tensor, const ParallelAttributes& marks, co
 inline Diagnostics diagnose_load(const LayerTensor& tensor, const Shape& found, const Dialect& dialect) {
   detail::Check check(tensor.name);
   check.refuse_if(found != tensor.layout.shape(), "SP-TENSOR-010",
-                  concat("the checkpoint holds ", found, ", the layer has ", tensor.layout.shape()), "the unpadded shape");
+                  concat("the checkpoint holds ", found, ", the layer has ", tensor.layout.shape()),
+                  "the unpadded shape");
   check.refuse_if(dialect.nxd_limits && tensor.marks.tensor_model_parallel && tensor.marks.partition_dim > 1,
                   "SP-TENSOR-003",
                   concat("NxD cannot cut a full checkpoint along dimension ", tensor.marks.partition_dim),
@@ -85,7 +86,7 @@ struct Cutting {
   }
 };
 
-/// Finds what keeps a dimension from being cut: SP-TENSOR-001, -003, -005.
+/// Finds what keeps a dimension from being cut: SP-TENSOR-001, -005, -011.
 inline void check_cutting(Check& check, std::string_view what, const Cutting& cutting, Index tensor, Phase until) {
   check.positive(what, cutting.size);
   check.positive("stride", cutting.stride);
@@ -95,14 +96,15 @@ inline void check_cutting(Check& check, std::string_view what, const Cutting& cu
     if (0 <= rank && rank < tensor) named[static_cast<std::size_t>(rank)] = true;
   bool permutes = cutting.ordering.empty() || cutting.ordering.size() == named.size();
   for (const bool one : named) permutes = permutes && (one || cutting.ordering.empty());
-  check.refuse_if(!permutes, "SP-TENSOR-005",
-                  concat("rank_ordering [", join(cutting.ordering, ", "), "] does not name each of ", tensor, " ranks once"),
-                  concat("a permutation of 0 to ", tensor - 1), {"rank_ordering"});
+  check.refuse_if(
+      !permutes, "SP-TENSOR-005",
+      concat("rank_ordering [", join(cutting.ordering, ", "), "] does not name each of ", tensor, " ranks once"),
+      concat("a permutation of 0 to ", tensor - 1), {"rank_ordering"});
   if (!check.clean()) return;
   if (cutting.alignment == 0) check.multiple("SP-TENSOR-001", what, cutting.size, tensor, {"tensor"});
   if (!check.clean() || until < Phase::build) return;
-  check.multiple("SP-TENSOR-001", concat(what, " on each rank"),
-                 (cutting.size + cutting.pad_size(tensor)) / tensor, cutting.stride, {"stride", "tensor"});
+  check.multiple("SP-TENSOR-001", concat(what, " on each rank"), (cutting.size + cutting.pad_size(tensor)) / tensor,
+                 cutting.stride, {"stride", "tensor"});
 }
 
 }  // namespace detail

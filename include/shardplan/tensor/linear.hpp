@@ -59,15 +59,16 @@ constexpr Index pad_size(const RowParallelLinear& layer, Index tensor) {
   return detail::cutting(layer).pad_size(tensor);
 }
 
-/// Everything wrong with a layer on `tensor` ranks. Ids SP-TENSOR-001, -003, -005.
+/// Everything wrong with a layer on `tensor` ranks. Ids SP-TENSOR-001, -003, -005, -011.
 inline Diagnostics diagnose(const ColumnParallelLinear& layer, Index tensor, const Options& options = {},
                             Phase until = Phase::train) {
   detail::Check check("column layer");
   check.positive("input size", layer.input_size);
   detail::check_cutting(check, "output size", detail::cutting(layer), tensor, until);
-  check.refuse_if(layer.gather_output && layer.sequence_parallel && until >= Phase::forward && options.dialect.nxd_limits,
-                  "SP-TENSOR-003", "NxD does not gather the output of a sequence-parallel layer",
-                  "gather_output false, or the strict dialect", {"gather_output", "sequence_parallel"});
+  check.refuse_if(
+      layer.gather_output && layer.sequence_parallel && until >= Phase::forward && options.dialect.nxd_limits,
+      "SP-TENSOR-003", "NxD does not gather the output of a sequence-parallel layer",
+      "gather_output false, or the strict dialect", {"gather_output", "sequence_parallel"});
   detail::refuse_padded_training(check, layer.pad, options.dialect, until);
   return check.take();
 }

@@ -30,9 +30,9 @@ class Check {
               std::move(keys));
   }
 
-  /// Finds fault unless every size counts something.
+  /// Finds fault unless `size`, called `what`, counts something.
   void positive(std::string_view what, Index size) {
-    refuse_if(size < 1, "SP-TENSOR-003", concat(what, " is ", size), "at least 1");
+    refuse_if(size < 1, "SP-TENSOR-011", concat(what, " is ", size), "at least 1");
   }
 
   void append(const Diagnostics& others) { out_.insert(out_.end(), others.begin(), others.end()); }

@@ -5,7 +5,7 @@
 #include <shardplan/core/arithmetic.hpp>
 #include <shardplan/core/interval.hpp>
 
-namespace shardplan::pipeline {
+namespace shardplan::pipeline::detail {
 
 /// What any run of neighbouring items costs together, in O(1).
 ///
@@ -29,4 +29,4 @@ class PrefixSums {
   std::vector<Index> before_{0};
 };
 
-}  // namespace shardplan::pipeline
+}  // namespace shardplan::pipeline::detail
