@@ -15,6 +15,7 @@
 #include <shardplan/config/expression.hpp>
 #include <shardplan/config/huggingface.hpp>
 #include <shardplan/config/interpolation.hpp>
+#include <shardplan/config/model_section.hpp>
 #include <shardplan/config/node.hpp>
 #include <shardplan/config/overrides.hpp>
 #include <shardplan/config/scalar.hpp>

@@ -210,6 +210,37 @@ TEST_CASE("context parallelism: K and V of the whole sequence, or two blocks of 
   CHECK(transient() == 2 * 2 * 2 * 8192 / 4 * key_value);
 }
 
+TEST_CASE("sequence parallelism over one tensor rank changes nothing") {
+  Example x;
+  x.strategy.tensor = x.strategy.kv_replicator = 1;
+  const Memory with = x.memory(0);
+  x.strategy.sequence_parallel = false;
+  CHECK(x.memory(0) == with);
+}
+
+TEST_CASE("more of anything never needs less, more tensor ranks never more") {
+  Example x;
+  for (Index stage = 0; stage < 8; ++stage) {
+    const Index before = x.memory(stage).total();
+    for (Index RankLoad::*member :
+         {&RankLoad::parameters, &RankLoad::optimizer_elements, &RankLoad::largest_update, &RankLoad::in_flight}) {
+      RankLoad more = x.load(stage);
+      more.*member += 1000;
+      CHECK(rank_memory(x.architecture, x.strategy, x.training, more).total() > before);
+    }
+    Example longer = x;
+    longer.training.sequence *= 2;
+    CHECK(longer.memory(stage).total() > before);
+    Example wider = x;
+    wider.strategy.tensor = 64;
+    wider.strategy.kv_replicator = 8;
+    CHECK(wider.memory(stage).total() < before);
+    Example narrow = x;
+    narrow.training.precision = *precision_from_type("bf16SR");
+    CHECK(narrow.memory(stage).total() < before);
+  }
+}
+
 TEST_CASE("the total is checked") {
   const Index half = Index{1} << 62;
   CHECK_THROWS_AS(static_cast<void>(Memory{.weights = half, .transient = half}.total()), Error);

@@ -89,6 +89,7 @@ class Binder {
     T::keys(out, Field{*this, node, path, known});
     if (entries == nullptr || OpenSection<T>) return;
     for (const Mapping::Entry& entry : *entries) {
+      if (diagnostics.size() >= limits::findings) return;
       if (contains(known, entry.key) || contains(searched_, entry.key)) continue;
       const std::string_view near = closest(entry.key, known);
       report("SP-CONFIG-013", join_path(path, entry.key), entry.mark, concat("unknown key '", entry.key, '\''),
@@ -150,7 +151,9 @@ class Binder {
 
   void mismatch(const Node& node, std::string_view path, std::string_view expected, std::string hint = {}) {
     report("SP-CONFIG-011", std::string(path), node.mark,
-           concat("'", path, "' must be ", expected, ", but is ", describe(node)), std::move(hint));
+           concat(path.empty() ? "the file" : concat('\'', path, '\''), " must be ", expected, ", but is ",
+                  describe(node)),
+           std::move(hint));
   }
 
   /// The hint for text that has the right type once its quotes are gone.

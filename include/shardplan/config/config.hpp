@@ -1,4 +1,5 @@
 #pragma once
+#include <shardplan/config/model_section.hpp>
 #include <shardplan/config/sections.hpp>
 
 namespace shardplan {

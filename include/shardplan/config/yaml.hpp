@@ -85,6 +85,8 @@ class YamlTape : public YAML::EventHandler {
  private:
   void add(const YAML::Mark& at, YAML::anchor_t anchor, YamlEvent event) {
     event.mark = mark(at);
+    if (++nodes_ > limits::nodes)
+      fail_at("SP-CONFIG-005", event.mark, concat("the file has more than ", limits::nodes, " nodes"));
     if (anchor != 0) {
       if (anchored.size() <= anchor) anchored.resize(anchor + 1);
       anchored[anchor] = events.size();
@@ -113,6 +115,7 @@ class YamlTape : public YAML::EventHandler {
   std::shared_ptr<const std::string> file_;
   std::vector<bool> flows_;
   int flow_ = 0;  // brackets around the present place, in which tabs are blanks
+  std::size_t nodes_ = 0;
   int documents_ = 0;
   int checked_line_ = -1;
 };
@@ -271,6 +274,17 @@ class YamlBuilder {
   Diagnostics diagnostics_;
 };
 
+/// Where a flow collection could begin one node too many; the size if it cannot. yaml-cpp keeps every token of a
+/// collection that may turn out to be a key, so such a file has to be refused before it is parsed.
+constexpr std::size_t flow_overflow(std::string_view text) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    count += text[i] == '[' || text[i] == '{' || text[i] == ',';
+    if (count > limits::nodes) return i;
+  }
+  return text.size();
+}
+
 /// The first byte that is no UTF-8 or no printable character, tab or line break; the size if there is none.
 constexpr std::size_t first_bad_byte(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
@@ -310,14 +324,17 @@ inline Node read_yaml_text(std::string_view text, std::string name = {}) {
     detail::fail_at("SP-CONFIG-002", {file}, concat("more than ", limits::file_bytes >> 20, " MiB"),
                     "a configuration has some kilobytes: is this the right file?");
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  if (const std::size_t bad = detail::first_bad_byte(text); bad < text.size()) {
+  const auto mark_of = [&](std::size_t at) {
     int line = 1;
-    for (const char c : text.substr(0, bad)) line += c == '\n';
-    const auto column = static_cast<int>(detail::line_of(text, bad).size()) + 1;
-    detail::fail_at("SP-CONFIG-003", {file, line, column},
+    for (const char c : text.substr(0, at)) line += c == '\n';
+    return Mark{file, line, static_cast<int>(detail::line_of(text, at).size()) + 1};
+  };
+  if (const std::size_t bad = detail::first_bad_byte(text); bad < text.size())
+    detail::fail_at("SP-CONFIG-003", mark_of(bad),
                     concat("byte ", static_cast<int>(static_cast<unsigned char>(text[bad])), " is not text in UTF-8"),
                     "a binary file, or another encoding?");
-  }
+  if (const std::size_t last = detail::flow_overflow(text); last < text.size())
+    detail::fail_at("SP-CONFIG-005", mark_of(last), concat("more than ", limits::nodes, " brackets and commas"));
   detail::YamlTape tape(text, file);
   try {
     std::istringstream in{std::string(text)};
@@ -402,8 +419,8 @@ inline HfConfig load_huggingface(const std::string& path) {
   return config;
 }
 
-/// Where the config.json of a configuration is: the path asked for, else model.model_config, a relative one sought from the
-/// configuration's folder first; the file itself or its folder. Empty where there is none to read.
+/// Where the config.json of a configuration is: the path asked for, else model.model_config, a relative one sought from
+/// the configuration's folder first; the file itself or its folder. Empty where there is none to read.
 inline std::string find_huggingface(const Config& config, const std::string& asked) {
   const std::string wanted = !asked.empty() ? asked : config.model.model_config.value_or(std::string());
   if (wanted.empty() || (asked.empty() && config.model_source != "hf")) return {};
@@ -420,7 +437,9 @@ inline std::string find_huggingface(const Config& config, const std::string& ask
 /// What a configuration asks of the planners, its config.json read. Errors of load_huggingface and job().
 inline Job job(const Config& config, const JobOptions& options = {}) {
   const std::string hf_file = find_huggingface(config, options.model_config);
-  if (!options.model_config.empty() && hf_file.empty()) detail::fail_at("SP-CONFIG-001", {std::make_shared<const std::string>(options.model_config)}, "the file cannot be read");
+  if (!options.model_config.empty() && hf_file.empty())
+    detail::fail_at("SP-CONFIG-001", {std::make_shared<const std::string>(options.model_config)},
+                    "the file cannot be read");
   std::optional<HfConfig> hf;
   if (!hf_file.empty()) hf = load_huggingface(hf_file);
   return job(config, hf, hf_file, options);

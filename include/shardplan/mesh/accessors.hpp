@@ -15,6 +15,7 @@ struct Launch {
 class Accessors {
  public:
   constexpr Accessors(const Mesh& mesh, Rank rank) : mesh_(&mesh), rank_(rank) {}
+  Accessors(Mesh&&, Rank) = delete;
 
   /// The rank's position along tp, dp, cp, pp, ep or edp. NxD answers with the position in the ascending member list,
   /// on a ring for dp and pp with that in the listed group. Errors SP-MESH-007. O(group) where sorted, else O(axes).

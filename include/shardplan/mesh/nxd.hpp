@@ -231,7 +231,8 @@ class Mesh {
   constexpr GroupList draft_groups(Index size) const { return tensor_blocks(size, size, true); }
 
   /// Groups of `size` data ranks that exchange tokens (1.10).
-  /// Errors R29 unless `size` divides the data size; SP-MESH-010 with context ranks where NxD's limits count.
+  /// Errors R29 unless `size` divides the data size; SP-MESH-008 where data ranks are spread over nodes and a group
+  /// would end inside a quarter of one; SP-MESH-010 with context ranks where NxD's limits count.
   constexpr GroupList token_shuffle_groups(Index size) const {
     if (size < 1 || size > data() || data() % size != 0)
       fail("R29", concat("token_shuffle_group_size ", size, " does not divide the data-parallel size ", data()),

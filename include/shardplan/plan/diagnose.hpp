@@ -204,8 +204,13 @@ inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& 
     for (Diagnostic& one : more) out.push_back(std::move(one));
   };
   add(diagnose(model.architecture));
-  for (const auto& [value, key] : {std::pair{s.virtual_pipeline, "virtual_pipeline"}, std::pair{training.micro_batch, "micro_batch"}})
-    if (value < 1) out.push_back(finding("SP-MESH-001", concat(key, " is ", value), "at least 1", {key}));
+  const auto at_least = [&out](Index least, const char* key, Index value) {
+    if (value < least) out.push_back(finding("SP-MESH-001", concat(key, " is ", value), concat("at least ", least), {key}));
+  };
+  at_least(1, "virtual_pipeline", s.virtual_pipeline);
+  at_least(1, "micro_batch", training.micro_batch);
+  at_least(0, "global_batch", training.global_batch);
+  at_least(0, "sequence", training.sequence);
   for (const Diagnostic& one : out)
     if (one.id == "SP-MESH-001") return out;  // every other rule divides by these numbers
   if (!has_errors(diagnose(model.architecture))) add(diagnose(model, s, world, dialect));

@@ -79,6 +79,10 @@ constexpr Shape grown(const Shape& shape, std::size_t dim, Index ranks) {
   return resized(shape, dim, checked_mul(shape[dim], ranks));
 }
 
+inline void refuse_scalar(const Shape& shape) {
+  if (shape.empty()) fail("SP-TENSOR-010", "a scalar has no features", "at least one dimension");
+}
+
 inline std::vector<Collective> unless_alone(Index ranks, const Collective& one) {
   return ranks > 1 ? std::vector<Collective>{one} : std::vector<Collective>{};
 }
@@ -185,8 +189,9 @@ inline Communication exit_expert_region(const Shape& input, Index tensor, Index 
 }
 
 /// Tokens change places with those of other data-parallel ranks: all but the last dimension counts tokens.
-/// Errors SP-TENSOR-007.
+/// Errors SP-TENSOR-007, -010.
 inline Communication token_shuffle(const Shape& input, Index group_size) {
+  detail::refuse_scalar(input);
   Shape tokens{1, input.back()};
   for (std::size_t d = 0; d + 1 < input.size(); ++d) tokens[0] = checked_mul(tokens[0], input[d]);
   Communication out = detail::all_to_all(tokens, 0, 0, GroupKind::token_shuffle, group_size);
@@ -195,7 +200,9 @@ inline Communication token_shuffle(const Shape& input, Index group_size) {
 }
 
 /// The loss of logits whose vocabulary is cut over the ranks: the largest logit, the target's logit, the normalizer.
+/// Errors SP-TENSOR-010.
 inline Communication parallel_cross_entropy(const Shape& logits, Index tensor) {
+  detail::refuse_scalar(logits);
   Shape tokens = logits;
   tokens.pop_back();
   Communication out{{tokens}};

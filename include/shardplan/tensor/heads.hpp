@@ -130,7 +130,8 @@ inline constexpr Index padding_head = -1;
 /// A head that a rank holds in several neighbouring runs is named once. `size`: elements of a head.
 constexpr HeadList heads_at(const Layout& layout, std::size_t dim, const Place& place, Index size) {
   HeadList out;
-  for (const Shard::Segment& run : shard(layout, place).segments(dim)) {
+  const Shard here(layout, place);
+  for (const Shard::Segment& run : here.segments(dim)) {
     if (run.is_padding()) {
       for (Index at = 0; at < run.length; at += size) out.push_back(padding_head);
       continue;

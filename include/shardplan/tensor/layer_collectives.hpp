@@ -95,7 +95,7 @@ inline Communication communication(const GQAQKVColumnParallelLinear& layer, cons
                  detail::with_features(whole, layer.input_size, rows.value)};
   if (layer.kv_size_multiplier > 1) {
     std::vector<Collective> copies;
-    for (const std::size_t part : {1, 2})
+    for (const std::size_t part : {std::size_t{1}, std::size_t{2}})
       copies.push_back({.op = CollectiveOp::all_reduce, .shape = out.outputs[part], .group = GroupKind::kv_shared});
     // Behind the gather of the input, if there is one; before the input gradient is reduced.
     out.backward.insert(out.backward.end() - (out.backward.empty() ? 0 : 1), copies.begin(), copies.end());

@@ -43,7 +43,7 @@ constexpr std::optional<Index> megatron_bucket_size(Index data, bool overlap, In
 
 struct MegatronOptions {
   std::optional<Index> bucket_size{};  ///< elements; none: one bucket
-  bool pad_for_bus_bandwidth = false;  ///< pad_buckets_for_high_nccl_busbw: shards of buckets in whole 2^16 elements
+  bool pad_for_bus_bandwidth = false;  ///< pad_buckets_for_high_nccl_busbw: buckets in multiples of 2^16 elements
 };
 
 /// A parameter as far as its place in a buffer depends on it.

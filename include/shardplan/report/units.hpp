@@ -1,0 +1,67 @@
+#pragma once
+#include <algorithm>
+
+#include <shardplan/core/text.hpp>
+
+/// Numbers as people read them.
+namespace shardplan {
+
+/// 70,553,706,496
+inline std::string with_commas(Index number) {
+  std::string out = concat(number);
+  const std::ptrdiff_t first = number < 0 ? 1 : 0;
+  for (auto at = static_cast<std::ptrdiff_t>(out.size()) - 3; at > first; at -= 3)
+    out.insert(static_cast<std::size_t>(at), 1, ',');
+  return out;
+}
+
+/// The number with that many digits behind the point, rounded half up. Pre: number >= 0, divisor > 0, digits <= 3.
+/// Example: fixed(70553706496, 1000000000, 3) == "70.554"
+inline std::string fixed(Index number, Index divisor, int digits) {
+  Index scale = 1;
+  for (int i = 0; i < digits; ++i) scale *= 10;
+  const Index rest = number % divisor;
+  // The rest is below the divisor, so the product fits wherever the divisor is below 2^53.
+  const Index part = (rest * scale * 2 + divisor) / (2 * divisor);
+  const std::string behind = concat(part % scale);
+  const std::string whole = with_commas(number / divisor + part / scale);
+  if (digits == 0) return whole;
+  return concat(whole, '.', std::string(static_cast<std::size_t>(digits) - behind.size(), '0'), behind);
+}
+
+/// A unit of bytes.
+struct ByteUnit {
+  std::string_view name;
+  Index bytes = 1;
+
+  std::string operator()(Index number) const {
+    return concat(number < 0 ? "-" : "", fixed(number < 0 ? -number : number, bytes, bytes == 1 ? 0 : 2), ' ', name);
+  }
+};
+
+/// The largest unit that `number` has at least one of, up to GiB: the sizes of one table share it.
+constexpr ByteUnit byte_unit(Index number) {
+  if (number >= Index{1} << 30) return {"GiB", Index{1} << 30};
+  if (number >= Index{1} << 20) return {"MiB", Index{1} << 20};
+  if (number >= Index{1} << 10) return {"KiB", Index{1} << 10};
+  return {"B", 1};
+}
+
+/// `1 warning`, `2 warnings`
+inline std::string counted(Index number, std::string_view noun) {
+  return concat(with_commas(number), ' ', noun, number == 1 ? "" : "s");
+}
+
+/// Equal neighbours of a list, counted: `3x2 4x30` is 3 twice, then 4 thirty times. The items of a range of numbers.
+template <class Range>
+std::string run_lengths(const Range& items) {
+  std::string out;
+  for (auto at = items.begin(); at != items.end();) {
+    const auto next = std::find_if(at, items.end(), [&](const auto& item) { return item != *at; });
+    out += concat(out.empty() ? "" : " ", *at, 'x', next - at);
+    at = next;
+  }
+  return out;
+}
+
+}  // namespace shardplan
