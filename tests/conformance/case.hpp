@@ -101,7 +101,8 @@ class Field {
  public:
   explicit Field(Document& document) : Field(document, document.json(), "", 0) {}
 
-  Field root() const { return Field(*document_); }
+  const Json& json() const { return *json_; }
+  const Json& file() const { return document_->json(); }
   const std::string& path() const { return path_; }
   const std::string& conf() const { return document_->conf(); }
   bool is_null() const { return json_->is_null(); }
@@ -289,6 +290,19 @@ std::optional<shardplan::Diagnostics> refusal(F&& run) {
   }
 }
 
+/// Runs a case whose original refused its input where `error` is recorded: the library must refuse then, and only then.
+/// Which error it was is not compared.
+template <class F>
+void expect_outcome(const Field& object, F&& run) {
+  const auto refused = refusal(run);
+  if (object.has("error")) {
+    object["error"].mark_all();
+    if (!refused) object["error"].differ("no refusal");
+  } else if (refused) {
+    throw shardplan::Error(*refused);
+  }
+}
+
 /// FNV-1a over little-endian 32-bit words, as 16 hexadecimal digits: the checksum of the recorded figures.
 class Checksum {
  public:
@@ -313,6 +327,11 @@ namespace shardplan {
 template <class Tag>
 void to_json(nlohmann::json& out, const Ordinal<Tag>& ordinal) {
   out = ordinal.value;
+}
+template <class T, std::size_t N>
+void to_json(nlohmann::json& out, const InlineVector<T, N>& items) {
+  out = nlohmann::json::array();
+  for (const T& item : items) out.push_back(item);
 }
 inline void to_json(nlohmann::json& out, const Group& group) {
   out = nlohmann::json::array();

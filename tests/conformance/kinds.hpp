@@ -5,6 +5,11 @@
 namespace conformance {
 
 Kinds mesh_kinds();
+Kinds shard_kinds();
+Kinds layer_kinds();
+Kinds model_kinds();
+Kinds pipeline_kinds();
+Kinds zero_kinds();
 Kinds uncovered_kinds();
 
 }  // namespace conformance

@@ -9,10 +9,9 @@ dependencies() { "$compiler" -std=c++20 -M -I"$include" -x c++ - | tr -s ' \\' '
 
 mapfile -t headers <"$list"
 standard=$(cd "$include" && grep -hE '^#include <[a-z_0-9]+>' "${headers[@]}" | sort -u)
-foreign=$(comm -23 \
-  <(printf '#include <%s>\n' "${headers[@]}" | dependencies) \
-  <(echo "$standard" | dependencies) |
-  grep -v "^$include/" || true)
+ours=$(printf '#include <%s>\n' "${headers[@]}" | dependencies)
+theirs=$(echo "$standard" | dependencies)
+foreign=$(comm -23 <(echo "$ours") <(echo "$theirs") | grep -v "^$include/" || true)
 if [[ -n $foreign ]]; then
   echo "pure headers pull in:"
   echo "$foreign"

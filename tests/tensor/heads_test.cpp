@@ -141,6 +141,7 @@ TEST_CASE("heads that cannot be laid out") {
   const auto found = [](Heads block, Index tensor, Options options, Index padded = 0) {
     return ids(diagnose("block", block, tensor, options, padded));
   };
+  CHECK(found({0, 0, 0}, 0, {1, Hardware::trn1, strict}) == Ids(4, "SP-TENSOR-011"));
   CHECK(found({8, 2, 1}, 8, {3, Hardware::trn1, strict}) == Ids{"R7"});
   CHECK(found({8, 2, 1}, 8, {0, Hardware::trn1, strict}) == Ids{"R7"});
   CHECK(found({8, 2, 1}, 8, {2, Hardware::trn1, strict}) == Ids{"R7"});
@@ -227,6 +228,7 @@ TEST_CASE("pad_model: exact, or as floating point counts") {
   CHECK(padding_rows(440, 11, 2, compat) == 39);
   CHECK(padding_rows(6, 6, 4, strict) == 2);
   CHECK(support::thrown([] { padding_rows(5, 6, 4, strict); }) == Ids{"SP-TENSOR-001"});
+  CHECK(support::thrown([] { padding_rows(5, 0, 4, compat); }) == Ids{"SP-TENSOR-011"});
   for (Index tensor = 1; tensor <= 8; ++tensor)
     for (Index count = 1; count <= 16; ++count) {
       const Index size = tensor, padded = round_up(count, tensor);
@@ -261,5 +263,8 @@ TEST_CASE("head_padding_mask: NxD's arithmetic is the layout where each KV head 
   CHECK(support::thrown([] {
           head_padding_mask({8, 2, 1}, 8, 4, 0, {2, Hardware::trn3, compat});
         }) == Ids{"SP-TENSOR-004"});
+  CHECK(support::thrown([] {
+          head_padding_mask({8, 0, 1}, 8, 4, 0, {2, Hardware::trn1, compat});
+        }) == Ids{"SP-TENSOR-011"});
   CHECK(head_padding_mask({8, 2, 1}, 8, 4, 0, {2, Hardware::trn3, strict}) == InlineVector<bool, 16>{true, true});
 }

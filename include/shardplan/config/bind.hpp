@@ -83,6 +83,7 @@ class Binder {
   /// Fills `out` from a mapping, null being an empty one.
   template <Section T>
   void section(const Node& node, std::string_view path, T& out) {
+    if (node.is<Node::Broken>()) return;
     const Mapping* entries = node.as<Mapping>();
     if (entries == nullptr && !node.is_null()) return mismatch(node, path, "a mapping");
     std::vector<std::string_view> known;
@@ -226,7 +227,6 @@ class Binder {
   }
   template <Section T>
   void read(const Node& node, const std::string& path, T& out) {
-    if (node.is<Node::Broken>()) return;
     if (node.is_null()) return mismatch(node, path, "a mapping");
     section(node, path, out);
   }

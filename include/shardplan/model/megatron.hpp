@@ -59,4 +59,18 @@ inline Model megatron(Architecture architecture) {
   return std::move(build).finish();
 }
 
+/// A vocabulary of `size` ids as Megatron pads it: the smallest multiple of `divisible_by` x `tensor` that holds it.
+/// Errors SP-MODEL-002 (all at once) a value below 1, SP-CORE-001.
+inline Index megatron_vocabulary(Index size, Index divisible_by, Index tensor) {
+  Diagnostics out;
+  const auto positive = [&](const char* key, Index value) {
+    if (value < 1) out.push_back(finding("SP-MODEL-002", concat(key, " is ", value), "at least 1", {key}));
+  };
+  positive("vocab", size);
+  positive("vocabulary_multiple", divisible_by);
+  positive("tensor", tensor);
+  if (!out.empty()) throw Error(std::move(out));
+  return padded_vocabulary(size, divisible_by, tensor);
+}
+
 }  // namespace shardplan

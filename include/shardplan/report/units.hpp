@@ -48,8 +48,8 @@ constexpr ByteUnit byte_unit(Index number) {
 }
 
 /// `1 warning`, `2 warnings`
-inline std::string counted(Index number, std::string_view noun) {
-  return concat(with_commas(number), ' ', noun, number == 1 ? "" : "s");
+inline std::string counted(Index number, std::string_view noun, std::string_view plural_end = "s") {
+  return concat(with_commas(number), ' ', noun, number == 1 ? std::string_view() : plural_end);
 }
 
 /// Equal neighbours of a list, counted: `3x2 4x30` is 3 twice, then 4 thirty times. The items of a range of numbers.

@@ -17,7 +17,7 @@ constexpr Options converter_options(Options options) {
 }
 
 /// Everything that keeps a checkpoint from being converted; `padded`: query heads after padding, 0: none.
-/// Ids SP-TENSOR-004, -008, R7; -009 for what only NxD cannot do.
+/// Ids SP-TENSOR-004, -008, -011, R7; -009 for what only NxD cannot do.
 inline Diagnostics diagnose_conversion(const Heads& heads, Index tensor, const Options& options, Index padded = 0) {
   detail::Check check("converter");
   check.append(diagnose("converter", heads, tensor, converter_options(options), padded));

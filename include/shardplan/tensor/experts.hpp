@@ -34,6 +34,8 @@ constexpr Cutting cutting(const ExpertFusedRowParallelLinear& layer) { return {l
 /// Finds what keeps experts from being dealt out over `expert` ranks.
 inline void check_distribution(Check& check, const ExpertFusedLinear& layer, Index expert) {
   check.positive("number of experts", layer.num_experts);
+  check.positive("expert size", expert);
+  if (!check.clean()) return;
   const ExpertDistribution& rows = layer.expert_distribution;
   if (rows.empty()) {
     check.multiple("SP-TENSOR-002", "the number of experts", layer.num_experts, expert, {"expert"});

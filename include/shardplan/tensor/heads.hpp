@@ -49,17 +49,29 @@ constexpr Chain query_chain(Index tensor, const Heads& heads, const Options& opt
 }
 
 /// Query heads after padding: the fewest that divide over the tensor ranks, or over the copies of each KV head.
+/// Pre: heads and kv_replicator are positive.
 /// Post: with key_value x kv_replicator = tensor both are the same number.
 constexpr Index padded_query_heads(const Heads& heads, Index tensor, const Options& options) {
   if (options.dialect.natural_query_order) return round_up(heads.query, tensor);
   return checked_mul(heads.key_value, round_up(heads.query / heads.key_value, options.kv_replicator));
 }
 
+namespace detail {
+inline void check_counts(Check& check, const Heads& heads, Index tensor) {
+  check.positive("number of query heads", heads.query);
+  check.positive("number of KV heads", heads.key_value);
+  check.positive("head size", heads.size);
+  check.positive("tensor size", tensor);
+}
+}  // namespace detail
+
 /// Everything that keeps the heads of an attention block from being laid out. `label` is what the messages call it.
-/// Ids R7, SP-TENSOR-004, -008.
+/// Ids R7, SP-TENSOR-004, -008, -011.
 inline Diagnostics diagnose(std::string_view label, const Heads& heads, Index tensor, const Options& options,
                             Index padded = 0) {
   detail::Check check(label);
+  detail::check_counts(check, heads, tensor);
+  if (!check.clean()) return check.take();
   const Index copies = options.kv_replicator;
   if (copies < 1 || tensor % copies != 0) {
     check.refuse_if(true, "R7", concat("tensor size ", tensor, " is not a multiple of kv_replicator ", copies),
@@ -83,7 +95,7 @@ inline Diagnostics diagnose(std::string_view label, const Heads& heads, Index te
     check.refuse_if(padded != 0 && padded % tensor != 0, "SP-TENSOR-008",
                     concat("padded query heads (", padded, ") are not a multiple of tensor size ", tensor),
                     detail::nearest_multiples(padded, tensor), {"heads", "tensor"});
-  } else if (heads.key_value > 0) {
+  } else {
     const auto shared = [&](Index count) {
       check.refuse_if(count % heads.key_value != 0, "SP-TENSOR-008",
                       concat(count, " query heads do not share ", heads.key_value, " KV heads evenly"),

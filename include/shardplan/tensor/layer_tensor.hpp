@@ -90,7 +90,8 @@ struct Cutting {
 inline void check_cutting(Check& check, std::string_view what, const Cutting& cutting, Index tensor, Phase until) {
   check.positive(what, cutting.size);
   check.positive("stride", cutting.stride);
-  if (cutting.alignment < 0) check.positive("pad alignment", cutting.alignment);
+  check.positive("tensor size", tensor);
+  if (!check.clean()) return;
   InlineVector<bool, 16> named(static_cast<std::size_t>(tensor), false);
   for (const Index rank : cutting.ordering)
     if (0 <= rank && rank < tensor) named[static_cast<std::size_t>(rank)] = true;

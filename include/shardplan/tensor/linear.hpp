@@ -64,6 +64,7 @@ inline Diagnostics diagnose(const ColumnParallelLinear& layer, Index tensor, con
                             Phase until = Phase::train) {
   detail::Check check("column layer");
   check.positive("input size", layer.input_size);
+  check.positive("pad_alignment_size_per_rank", layer.pad_alignment_size_per_rank);
   detail::check_cutting(check, "output size", detail::cutting(layer), tensor, until);
   check.refuse_if(
       layer.gather_output && layer.sequence_parallel && until >= Phase::forward && options.dialect.nxd_limits,

@@ -7,8 +7,9 @@ namespace shardplan::tensor {
 
 /// Rows that `pad_model` adds to a rank's `rows` so that `heads` become a multiple of the tensor size: each rank's
 /// share grows in proportion. NxD counts in floating point and truncates, so it may add one row too few.
-/// Errors SP-TENSOR-001 when the share does not grow by whole rows.
+/// Errors SP-TENSOR-001 when the share does not grow by whole rows, -011.
 constexpr Index padding_rows(Index rows, Index heads, Index tensor, const Dialect& dialect) {
+  if (heads < 1) fail("SP-TENSOR-011", concat(heads, " heads"), "at least 1", {"heads"});
   const Index padded = round_up(heads, tensor);
   if (dialect.float_head_padding) {
     const double ratio = static_cast<double>(padded) / static_cast<double>(heads);
@@ -23,7 +24,7 @@ constexpr Index padding_rows(Index rows, Index heads, Index tensor, const Dialec
 
 /// A column layer (dim 0) or row layer (dim 1) after `pad_model`: padding behind the rows of every rank. Where heads do
 /// not divide over the ranks this cuts through heads, as NxD does; query_chain() with padded heads keeps them whole.
-/// Errors SP-TENSOR-001. Pre: every tensor rank holds equally much.
+/// Errors SP-TENSOR-001, -011. Pre: every tensor rank holds equally much.
 /// Post: without float_head_padding the ranks together hold rows x padded heads / heads.
 inline Layout pad_model(const Layout& layout, std::size_t dim, Index heads, const Dialect& dialect) {
   const View& view = layout.view();
@@ -45,6 +46,9 @@ inline InlineVector<bool, 16> head_padding_mask(const Heads& heads, Index padded
     for (const Index head : heads_at(layouts.query, 0, Place{tensor_rank}, 1)) out.push_back(head != padding_head);
     return out;
   }
+  detail::Check check("head padding mask");
+  detail::check_counts(check, heads, tensor);
+  detail::throw_errors(check.take());
   const bool trn2 = options.hardware == Hardware::trn2;
   if (!trn2 && !is_trn1_class(options.hardware))
     fail("SP-TENSOR-004", concat("NxD has no head padding mask for ", shardplan::name(options.hardware)),

@@ -44,6 +44,7 @@ inline Diagnostics diagnose(const GQAQKVColumnParallelLinear& layer, Index tenso
   check.positive("input size", layer.input_size);
   check.positive("query size", layer.query_size);
   check.positive("key and value size", layer.key_value_size);
+  check.positive("tensor size", tensor);
   if (!check.clean()) return check.take();
   const bool by_head = !options.dialect.natural_query_order;
   if (by_head && layer.head_size > 0) {

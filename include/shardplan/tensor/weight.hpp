@@ -23,7 +23,7 @@ constexpr Chain part_chain(const Sharding& sharding, const Part& part, Index ten
   return pad_to_multiple(checked_mul(sharding.vocabulary_multiple, tensor)) | split(tp);
 }
 
-/// Everything that keeps a weight from being cut over a view. Ids SP-TENSOR-001, -002, -004, -008, R7.
+/// Everything that keeps a weight from being cut over a view. Ids SP-TENSOR-001, -002, -004, -008, -011, R7.
 /// `label` is what the messages call it.
 inline Diagnostics diagnose(std::string_view label, const Sharding& sharding, const Shape& shape, const View& view,
                             const Options& options) {
