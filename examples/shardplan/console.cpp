@@ -19,7 +19,8 @@ bool is_set(const char* variable) {
 
 bool in_colour() {
   const char* terminal = std::getenv("TERM");
-  return isatty(STDERR_FILENO) != 0 && !is_set("NO_COLOR") && terminal != nullptr && std::string_view(terminal) != "dumb";
+  return isatty(STDERR_FILENO) != 0 && !is_set("NO_COLOR") && terminal != nullptr &&
+         std::string_view(terminal) != "dumb";
 }
 
 std::string coloured(shardplan::Severity severity, std::string_view word) {

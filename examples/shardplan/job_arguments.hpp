@@ -1,6 +1,9 @@
 #pragma once
-#include <CLI/CLI.hpp>
-#include <shardplan/config/yaml.hpp>
+#include <shardplan/config/job.hpp>
+
+namespace CLI {
+class App;
+}
 
 namespace cli {
 
@@ -18,9 +21,13 @@ struct JobArguments {
   /// Declares them for a verb. Pre: this outlives the parsing.
   void add_to(CLI::App& verb);
 
-  shardplan::JobOptions options() const;
-  /// The configuration with its overrides. Errors: those of load_config.
-  shardplan::Config load() const { return shardplan::load_config(config, overrides); }
+  /// What they ask for. Errors: those of load_config and job.
+  struct Asked {
+    shardplan::Config config;
+    shardplan::Job job;
+    std::string hf_config;  ///< path of the config.json in use; empty: none
+  };
+  Asked read() const;
 };
 
 }  // namespace cli

@@ -1,6 +1,7 @@
 // The command line of shardplan.
 #include <fmt/core.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <shardplan/core.hpp>
@@ -17,15 +18,17 @@ constexpr auto verbs = {cli::add_plan};
 std::string closest_to(const std::string& unknown, const CLI::App& app) {
   std::vector<std::string> known;
   for (const CLI::Option* option : app.get_options())
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    for (const std::string& name : option->get_lnames()) known.push_back(shardplan::concat("--", name));
   for (const CLI::App* command : app.get_subcommands(nullptr)) known.push_back(command->get_name());
   return std::string(shardplan::closest(unknown.substr(0, unknown.find('=')), known));
 }
 
 int usage_error(const std::string& message, const std::string& meant, const CLI::App& app) {
   const CLI::App* parent = app.get_parent();
-  const std::string program = parent != nullptr ? parent->get_name() + " " + app.get_name() : app.get_name();
-  cli::print_error(message, (meant.empty() ? "" : meant + "? ") + "see '" + program + " --help'");
+  const std::string program =
+      parent != nullptr ? shardplan::concat(parent->get_name(), ' ', app.get_name()) : app.get_name();
+  cli::print_error(message, fmt::format("{}see '{} --help'",
+                                        meant.empty() ? "" : fmt::format("did you mean '{}'? ", meant), program));
   return cli::bad_input;
 }
 
@@ -34,7 +37,8 @@ std::optional<int> leftovers(const CLI::App& app) {
   const std::vector<std::string> left = app.remaining();
   if (left.empty()) return std::nullopt;
   // The first option, since a word may be the value of one.
-  const auto option = std::find_if(left.begin(), left.end(), [](const std::string& one) { return one.starts_with('-'); });
+  const auto option =
+      std::find_if(left.begin(), left.end(), [](const std::string& one) { return one.starts_with('-'); });
   const std::string& unknown = option != left.end() ? *option : left.front();
   const std::string_view kind = option != left.end() ? "option" : app.get_parent() == nullptr ? "verb" : "argument";
   return usage_error(fmt::format("unknown {} '{}'", kind, unknown), closest_to(unknown, app), app);
@@ -45,13 +49,17 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("shardplan {}", shardplan::version), "print the version");
   app.set_help_flag("-h,--help", "print this help");
   app.allow_extras();
-  app.footer("Exit codes: 0 done; 1 differs, or warnings under --warnings-as-errors; 2 bad input or usage;\n"
-             "3 input, output or internal; 130 interrupted. Results go to stdout, notices to stderr.");
+  app.get_formatter()->label("SUBCOMMAND", "VERB");
+  app.get_formatter()->label("Positionals", "Arguments");
+  app.footer(
+      "Exit codes: 0 done; 1 differs, or warnings under --warnings-as-errors; 2 bad input or usage;\n"
+      "3 input, output or internal; 130 interrupted. Results go to stdout, notices to stderr.");
   std::vector<cli::Verb> added;
   for (const auto add : verbs) {
     added.push_back(add(app));
-    added.back().command->set_version_flag("--version", fmt::format("shardplan {}", shardplan::version), "print the version");
-    added.back().command->allow_extras()->footer(app.get_footer());
+    added.back().command->set_version_flag("--version", fmt::format("shardplan {}", shardplan::version),
+                                           "print the version");
+    added.back().command->allow_extras()->group("Verbs")->footer(app.get_footer());
   }
   const auto given = [&]() -> const cli::Verb* {
     for (const cli::Verb& verb : added)
@@ -67,7 +75,9 @@ int run(int argc, char** argv) {
     const cli::Verb* verb = given();
     const CLI::App& at = verb != nullptr ? *verb->command : app;
     if (const auto code = leftovers(at)) return *code;
-    return usage_error(error.what(), {}, at);
+    const std::string what = error.what();
+    const bool missing = dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr;
+    return usage_error(missing ? what.substr(0, what.find(':')) + " needs a value" : what, {}, at);
   }
   const cli::Verb* verb = given();
   if (const auto code = leftovers(verb != nullptr ? *verb->command : app)) return *code;

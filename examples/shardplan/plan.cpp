@@ -1,4 +1,5 @@
 // shardplan plan CONFIG.yaml: what a configuration means for every rank.
+#include <CLI/CLI.hpp>
 #include <charconv>
 #include <memory>
 #include <shardplan/report.hpp>
@@ -35,16 +36,14 @@ std::string_view config_name(std::string_view path) {
 }
 
 int run(const Arguments& arguments) {
-  const sp::JobOptions options = arguments.job.options();
-  const sp::Config config = arguments.job.load();
-  const sp::Job job = sp::job(config, options);
+  const auto [config, job, hf_config] = arguments.job.read();
   const sp::Plan plan{job.model, job.strategy, job.world, job.options};
-  const std::string hf_config = sp::find_huggingface(config, options.model_config);
-  const sp::PlanReport report = sp::report(plan,
-                                           {.config = std::string(config_name(arguments.job.config)),
-                                            .hf_config = std::string(file_name(hf_config)),
-                                            .precision = config.precision.type},
-                                           job.notes);
+  sp::PlanReport report = sp::report(plan,
+                                     {.config = std::string(config_name(arguments.job.config)),
+                                      .hf_config = std::string(file_name(hf_config)),
+                                      .precision = config.precision.type},
+                                     job.notes);
+  report.findings = sp::located(std::move(report.findings), config, hf_config);
   const std::optional<sp::Rank> rank = number(arguments.rank);
   if (rank) plan.at(*rank);  // refuses a rank that is none before anything is printed
 
@@ -67,7 +66,7 @@ int run(const Arguments& arguments) {
     out.text += '\n';
   } else {
     out.text = sp::text(report);
-    if (rank) out.text += '\n' + sp::rank_text(plan, *rank, cli::page_width());
+    if (rank) out.text += sp::concat('\n', sp::rank_text(plan, *rank, cli::page_width()));
   }
   out.flush();
   return arguments.job.warnings_as_errors && report.count(sp::Severity::warning) > 0 ? cli::differs : cli::done;
@@ -80,15 +79,18 @@ cli::Verb cli::add_plan(CLI::App& app) {
   const auto arguments = std::make_shared<Arguments>();
   arguments->job.add_to(*verb);
   verb->add_option("--rank", arguments->rank,
-                   "add that rank: coordinates, neighbours, groups, parameters,\nZeRO-1 slices; all: JSON Lines, a header, then a rank a line")
+                   "add that rank: coordinates, neighbours, groups, parameters,\nZeRO-1 slices; all: JSON Lines, a "
+                   "header, then a rank a line")
       ->option_text("N|all")
       ->check(CLI::Validator(
           [](const std::string& text) {
-            return text == "all" || number(text) ? std::string() : "'" + text + "' is neither a rank nor 'all'";
+            return text == "all" || number(text) ? std::string()
+                                                 : sp::concat("'", text, "' is neither a rank nor 'all'");
           },
           ""));
   const CLI::Option* format =
-      verb->add_option("--format", arguments->format, "text (default), or json: schema shardplan-plan-1, described in\nshardplan/report/json_plan.hpp")
+      verb->add_option("--format", arguments->format,
+                       "text (default), or json: schema shardplan-plan-1, described in\nshardplan/report/json_plan.hpp")
           ->option_text("text|json")
           ->check(CLI::IsMember({"text", "json"}));
   verb->callback([format, arguments] {

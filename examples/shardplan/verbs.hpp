@@ -1,6 +1,9 @@
 #pragma once
-#include <CLI/CLI.hpp>
 #include <functional>
+
+namespace CLI {
+class App;
+}
 
 /// What the command line can do: a verb is one file that defines its `add_…`, and a line here and in main.cpp.
 namespace cli {
@@ -8,9 +11,9 @@ namespace cli {
 /// How a program of this project ends, whatever the verb.
 enum Exit : int {
   done = 0,
-  differs = 1,      ///< or warnings under --warnings-as-errors
-  bad_input = 2,    ///< or wrong usage
-  failed = 3,       ///< input or output, or a fault of the program
+  differs = 1,    ///< or warnings under --warnings-as-errors
+  bad_input = 2,  ///< or wrong usage
+  failed = 3,     ///< input or output, or a fault of the program
   interrupted = 130,
 };
 

@@ -4,7 +4,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <shardplan/config/yaml.hpp>
+#include <shardplan/config/interpolation.hpp>
+#include <shardplan/config/yaml_reader.hpp>
 
 #include "../thrown.hpp"
 

@@ -1,5 +1,4 @@
 #pragma once
-#include <cmath>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -39,20 +38,19 @@ class Document {
   struct Case {
     std::string path;
     const Json* json;
-    std::vector<Difference> differences;
+    const Json* list = nullptr;  ///< that it is an element of
     bool counts = true;
     bool covered = true;
+    std::vector<Difference> differences{};
   };
 
   Document(Json json, std::string conf) : json_(std::move(json)), conf_(std::move(conf)) {
-    cases_.push_back({"", &json_, {}, false, true});
+    cases_.push_back({"", &json_, nullptr, false});
     if (!json_.is_object()) return;
     for (const auto& [key, value] : json_.items()) {
       if (!holds_cases(key, value)) continue;
-      std::size_t i = 0;
       for (const auto& [name, element] : value.items())
-        cases_.push_back(
-            {value.is_array() ? key + '[' + std::to_string(i++) + ']' : key + '.' + name, &element, {}, true, true});
+        cases_.push_back({key + (value.is_array() ? '[' + name + ']' : '.' + name), &element, &value});
     }
   }
   Document(const Document&) = delete;
@@ -100,6 +98,12 @@ class Document {
 class Field {
  public:
   explicit Field(Document& document) : Field(document, document.json(), "", 0) {}
+  /// One case of a file.
+  Field(Document& document, std::size_t of_case)
+      : Field(document, *document.cases()[of_case].json, document.cases()[of_case].path, of_case) {
+    if (const Json* list = document.cases()[of_case].list) document.mark(list);
+    document.mark(json_);
+  }
 
   const Json& json() const { return *json_; }
   const Json& file() const { return document_->json(); }
@@ -155,43 +159,19 @@ class Field {
   /// A member's value, or `otherwise` where it is absent or null.
   template <class T>
   T get(const std::string& key, const T& otherwise) const {
+    if (!json_->is_object() && !json_->is_null()) throw std::runtime_error(path_ + " is no object");
     if (!has(key)) return otherwise;
     const Field member = (*this)[key];
     return member.is_null() ? otherwise : member.as<T>();
   }
 
-  /// The recorded value and the computed one must agree in everything; numbers with a fraction to `tolerance`.
-  void expect_value(const Json& got, double tolerance = 0) const {
-    const Json& expected = *json_;
-    document_->mark(json_);
-    if (expected.is_object() && got.is_object()) {
-      for (const auto& [key, value] : expected.items()) {
-        if (is_commentary(key) && !got.contains(key)) continue;
-        if (got.contains(key))
-          (*this)[key].expect_value(got.at(key), tolerance);
-        else
-          (*this)[key].differ("nothing");
-      }
-      for (const auto& [key, value] : got.items())
-        if (!expected.contains(key)) document_->differ(case_, path_ + '.' + key, "nothing", shown(value));
-      return;
-    }
-    if (expected.is_array() && got.is_array()) {
-      mark_all();
-      if (expected.size() != got.size()) return differ(std::to_string(got.size()) + " elements: " + shown(got));
-      for (std::size_t i = 0; i < expected.size(); ++i) {
-        if (expected[i] == got[i]) continue;
-        (*this)[i].expect_value(got[i], tolerance);
-        if (!expected[i].is_structured() && !near(expected[i], got[i], tolerance)) return;  // one is enough
-      }
-      return;
-    }
-    mark_all();
-    if (!near(expected, got, tolerance)) differ(shown(got));
-  }
+  /// The recorded value and the computed one must agree; commentary need not be computed.
+  void expect_value(const Json& got) const { compare(got, true); }
+  /// The same for a value in which no key is commentary.
+  void expect_exactly(const Json& got) const { compare(got, false); }
   /// A member that must be recorded exactly when there is something to compare.
-  void expect(const std::string& key, const Json& got, double tolerance = 0) const {
-    if (has(key)) return (*this)[key].expect_value(got, tolerance);
+  void expect(const std::string& key, const Json& got) const {
+    if (has(key)) return (*this)[key].expect_value(got);
     document_->differ(case_, path_ + (path_.empty() ? "" : ".") + key, "nothing", shown(got));
   }
   void differ(const std::string& got) const {
@@ -205,7 +185,7 @@ class Field {
       for (const auto& [key, value] : json_->items()) step(value, path_).mark_all();
   }
 
-  /// Marks members that only name the case.
+  /// Marks members that need no comparison: a name, or an input that a refusal came before.
   void skip(std::initializer_list<const char*> keys) const {
     for (const char* key : keys)
       if (has(key)) (*this)[key].mark_all();
@@ -244,11 +224,28 @@ class Field {
     return peek_step(child, std::move(path));
   }
 
-  static bool near(const Json& expected, const Json& got, double tolerance) {
-    if (expected == got) return true;
-    if (tolerance == 0 || !expected.is_number() || !got.is_number()) return false;
-    const double a = expected.get<double>(), b = got.get<double>();
-    return std::abs(a - b) <= tolerance * std::max(std::abs(a), std::abs(b));
+  void compare(const Json& got, bool with_commentary) const {
+    const Json& expected = *json_;
+    document_->mark(json_);
+    if (expected.is_object() && got.is_object()) {
+      for (const auto& [key, value] : expected.items()) {
+        if (got.contains(key))
+          (*this)[key].compare(got.at(key), with_commentary);
+        else if (!with_commentary || !is_commentary(key))
+          (*this)[key].differ("nothing");
+      }
+      for (const auto& [key, value] : got.items())
+        if (!expected.contains(key)) document_->differ(case_, path_ + '.' + key, "nothing", shown(value));
+      return;
+    }
+    mark_all();
+    if (expected == got) return;
+    if (!expected.is_array() || !got.is_array() || expected.size() != got.size()) return differ(shown(got));
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      if (expected[i] == got[i]) continue;
+      (*this)[i].compare(got[i], with_commentary);
+      if (!expected[i].is_structured()) return;  // one number of a list is enough
+    }
   }
 
   Document* document_;

@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+
 #include <shardplan/tensor.hpp>
 
 #include "case.hpp"
@@ -81,7 +83,10 @@ Convolution convolution_of(const Field& input) {
   out.bias = input.get("bias", true);
   out.partition_pad = input.get("partition_pad", false);
   const std::string mode = input.get<std::string>("padding_mode", "zeros");
-  if (mode != "zeros") out.padding_mode = tensor::PaddingMode::reflect;
+  const std::string_view modes[] = {"zeros", "reflect", "replicate", "circular"};
+  const auto known = std::find(std::begin(modes), std::end(modes), mode);
+  if (known == std::end(modes)) throw std::runtime_error("unknown padding mode '" + mode + "'");
+  out.padding_mode = static_cast<tensor::PaddingMode>(known - std::begin(modes));
   return out;
 }
 

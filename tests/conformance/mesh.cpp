@@ -196,8 +196,13 @@ void check_mesh_error(const Field& object) {
       throw std::runtime_error("unknown stage " + stage);
     }
   });
-  // What a refused set-up never came to is read nevertheless.
-  if (refused) object.skip({"input", "call"});
+  // What a refused set-up never came to is known nevertheless.
+  if (refused) {
+    input.skip({"world_size", "hardware", "lnc_size", "local_world_size", "tp", "pp", "cp", "ep"});
+    if (object.has("call"))
+      object["call"].skip({"kv_shared_group_size", "kv_sequential_ranks", "token_shuffle_group_size",
+                           "draft_group_size", "zero1", "num_experts", "ep", "ep_rank", "expert_distribution"});
+  }
   object.expect("rejected", refused.has_value());
 }
 

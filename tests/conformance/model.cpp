@@ -29,8 +29,10 @@ Described described(Family family, const Field& config) {
     a.positions = config.get<Index>("max_position_embeddings", 8);
     const std::string positions = config.get<std::string>("position_embedding_type", "learned_absolute");
     a.learned_positions = positions == "learned_absolute";
+    if (!a.learned_positions && positions != "rope") throw std::runtime_error("unknown positions '" + positions + "'");
     const std::string activation = config.get<std::string>("activation", "gelu");
     a.gated = activation == "swiglu" || activation == "geglu" || activation == "reglu";
+    if (!a.gated && activation != "gelu") throw std::runtime_error("unknown activation '" + activation + "'");
     a.bias = config.get("bias", true);
     a.normalization = normalization_from_name(config.get<std::string>("normalization", "layernorm"));
     a.block = block_from_name(config.get<std::string>("transformer_block_type", "pre_ln"));

@@ -63,7 +63,11 @@ const tensor::LayerTensor& named(const std::vector<tensor::LayerTensor>& tensors
 }
 
 View tensor_view(Index size) { return View({{tp, size}}); }
-Place place_of(const View& view, const Field& record) { return view.place(record["rank"].number()); }
+Place place_of(const View& view, const Field& record) {
+  const Rank rank = record["rank"].number();
+  if (!view.contains(rank)) throw std::runtime_error(record.path() + " is of a rank that there is not");
+  return view.place(rank);
+}
 
 // ------------------------------------------------------------------------------------------------ layers
 
@@ -270,10 +274,11 @@ void check_pad_model(const Field& file) {
 void check_head_mask(const Field& file) {
   const Field input = file["input"];
   const Heads heads{input["num_heads"].number(), input["num_kv_heads"].number(), 1};
+  const View view = tensor_view(input["tp"].number());
   for (const Field& record : file["ranks"].elements()) {
     Json mask = Json::array();
-    for (const bool real : tensor::head_padding_mask(heads, input["num_heads_with_pad"].number(), input["tp"].number(),
-                                                     record["rank"].number(), options_of(input)))
+    for (const bool real : tensor::head_padding_mask(heads, input["num_heads_with_pad"].number(), view.size(),
+                                                     place_of(view, record)[0], options_of(input)))
       mask.push_back(real ? 1 : 0);
     record.expect("mask", mask);
   }

@@ -18,6 +18,7 @@ struct HfConfig {
   bool attention_bias = false;
   Index num_local_experts = 1;
   Index num_experts_per_tok = 1;
+  std::optional<std::string> hidden_act;  ///< activation of the MLP
 
   static constexpr bool open = true;  // such a file holds much that is of no concern here
 
@@ -36,6 +37,7 @@ struct HfConfig {
     field("attention_bias", self.attention_bias);
     field("num_local_experts", self.num_local_experts);
     field("num_experts_per_tok", self.num_experts_per_tok);
+    field("hidden_act", self.hidden_act);
   }
 
   friend bool operator==(const HfConfig&, const HfConfig&) = default;

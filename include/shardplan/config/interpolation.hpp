@@ -356,11 +356,13 @@ class Resolver {
     const std::string* repeated = a.is<std::string>() ? a.as<std::string>() : b.as<std::string>();
     const auto times = left ? left : right;
     if (repeated == nullptr || !times) refuse("multiply", "two numbers", a.is<Index>() || a.is<double>() ? b : a);
-    std::string text_out;
-    for (Index i = 0; i < *times && !repeated->empty(); ++i) {
-      spend(0, repeated->size());
-      text_out += *repeated;
-    }
+    if (*times <= 0 || repeated->empty()) return std::string{};
+    if (static_cast<std::size_t>(*times) > limits::text_bytes / repeated->size()) throw Exhausted{};
+    const std::size_t size = static_cast<std::size_t>(*times) * repeated->size();
+    spend(0, size);
+    std::string text_out = *repeated;
+    text_out.reserve(size);
+    while (text_out.size() < size) text_out.append(text_out, 0, size - text_out.size());
     return text_out;
   }
 

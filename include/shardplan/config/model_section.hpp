@@ -98,6 +98,7 @@ struct ModelSection {
   std::optional<Index> num_layers, hidden_size, ffn_hidden_size, num_attention_heads, num_kv_heads, kv_channels;
   std::optional<Index> encoder_seq_length, max_position_embeddings;
   std::optional<double> rope_theta;
+  std::optional<double> hidden_dropout, attention_dropout;  ///< megatron; absent: 0.1 and 0
   bool qkv_linear = false;
   bool fuse_qkv = true;
   bool transpose_nki_inputs = true;
@@ -129,6 +130,8 @@ struct ModelSection {
     field("encoder_seq_length", self.encoder_seq_length);
     field("max_position_embeddings", self.max_position_embeddings);
     field("rope_theta", self.rope_theta);
+    field("hidden_dropout", self.hidden_dropout);
+    field("attention_dropout", self.attention_dropout);
     field("qkv_linear", self.qkv_linear);
     field("fuse_qkv", self.fuse_qkv);
     field("transpose_nki_inputs", self.transpose_nki_inputs);
@@ -149,7 +152,7 @@ struct ModelSection {
     field("sliding_window_size", self.sliding_window_size);
     for (const std::string_view key :
          {"weight_init_only", "save_logits", "use_cpu_initialization", "init_method_std", "use_scaled_init_method",
-          "hidden_dropout", "attention_dropout", "ffn_dropout", "apply_query_key_layer_scaling", "layernorm_epsilon",
+          "ffn_dropout", "apply_query_key_layer_scaling", "layernorm_epsilon",
           "persist_layer_norm", "rotary_percentage", "position_freq_base", "position_abf_factor",
           "positition_interpolation_factor", "fp32_residual_connection", "fp16_lm_cross_entropy", "precision",
           "masked_softmax_fusion",

@@ -1,4 +1,5 @@
 #pragma once
+#include <charconv>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -188,7 +189,9 @@ inline const Node* Node::find(std::string_view step) const {
   const Sequence* items = as<Sequence>();
   std::size_t at = 0;
   const char* const end = step.data() + step.size();
-  if (items == nullptr || step.empty() || std::from_chars(step.data(), end, at).ptr != end) return nullptr;
+  if (items == nullptr || step.empty()) return nullptr;
+  const auto [last, error] = std::from_chars(step.data(), end, at);
+  if (last != end || error != std::errc{}) return nullptr;
   return at < items->size() ? &(*items)[at] : nullptr;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <charconv>
+#include <cstdlib>
 #include <limits>
 #include <optional>
 

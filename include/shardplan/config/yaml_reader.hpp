@@ -4,6 +4,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -59,6 +60,7 @@ class YamlTape : public YAML::EventHandler {
     add(at, anchor, {.kind = YamlEvent::Kind::scalar, .tag = "?"});
   }
   void OnScalar(const YAML::Mark& at, const std::string& tag, YAML::anchor_t anchor, const std::string& text) override {
+    if (tag != "?") last_text_ = at;
     add(at, anchor, {.kind = YamlEvent::Kind::scalar, .tag = tag, .text = text});
   }
   void OnAlias(const YAML::Mark& at, YAML::anchor_t anchor) override {
@@ -76,6 +78,25 @@ class YamlTape : public YAML::EventHandler {
     enter(at, style);
   }
   void OnMapEnd() override { leave(); }
+
+  /// Refuses a text that was cut off in quotes behind a line break, which yaml-cpp takes for closed.
+  void check_end() const {
+    std::string_view rest = text_.substr(std::min(text_.size(), static_cast<std::size_t>(last_text_.pos)));
+    while (rest.starts_with('!') || rest.starts_with('&')) {  // tag and anchor stand in front of the quote
+      rest = rest.substr(std::min(rest.size(), rest.find_first_of(" \t\r\n")));
+      rest = rest.substr(std::min(rest.size(), rest.find_first_not_of(" \t\r\n")));
+    }
+    if (!rest.starts_with('\'') && !rest.starts_with('"')) return;
+    const char quote = rest[0];
+    for (std::size_t i = 1; i < rest.size(); ++i) {
+      const bool doubled = quote == '\'' && rest.substr(i).starts_with("''");
+      if (doubled || (quote == '"' && rest[i] == '\\'))
+        ++i;
+      else if (rest[i] == quote)
+        return;
+    }
+    reject(mark(last_text_), "a quote that is never closed");
+  }
 
  private:
   void add(const YAML::Mark& at, YAML::anchor_t anchor, YamlEvent event) {
@@ -111,6 +132,7 @@ class YamlTape : public YAML::EventHandler {
   std::vector<bool> flows_;
   int flow_ = 0;  // brackets around the present place, in which tabs are blanks
   std::size_t nodes_ = 0;
+  YAML::Mark last_text_;  // of the last scalar that may stand in quotes
   int documents_ = 0;
   int checked_line_ = -1;
 };
@@ -337,6 +359,7 @@ inline Node read_yaml_text(std::string_view text, std::string name = {}) {
     YAML::Parser parser(in);
     while (parser.HandleNextDocument(tape)) {
     }
+    tape.check_end();
   } catch (const YAML::Exception& error) {
     detail::fail_at("SP-CONFIG-003", error.mark.is_null() ? Mark{file} : tape.mark(error.mark),
                     concat("not YAML: ", error.msg));

@@ -1,6 +1,4 @@
 #pragma once
-#include <numeric>
-
 #include <shardplan/core/diagnostic.hpp>
 
 /// Integer arithmetic that says so when it leaves 64 bits, instead of wrapping.
@@ -18,6 +16,20 @@ constexpr Index checked_add(Index a, Index b) {
   Index out = 0;
   if (__builtin_add_overflow(a, b, &out)) fail("SP-CORE-001", concat(a, " + ", b, " does not fit 64 bits"));
   return out;
+}
+
+/// std::max and std::min of two numbers, without <algorithm>.
+constexpr Index larger(Index a, Index b) { return a < b ? b : a; }
+constexpr Index smaller(Index a, Index b) { return b < a ? b : a; }
+
+/// Greatest common divisor of two positive numbers. (<numeric> has one, and costs more to include than this room.)
+constexpr Index gcd(Index a, Index b) {
+  while (b != 0) {
+    const Index rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
 }
 
 /// Smallest q with q * b >= a, for a >= 0 and b > 0; cannot overflow.

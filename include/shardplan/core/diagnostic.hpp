@@ -42,6 +42,11 @@ inline Diagnostic finding(std::string_view id, std::string message, std::string 
   return out;
 }
 
+/// Puts findings behind others.
+constexpr void append(Diagnostics& all, const Diagnostics& more) {
+  for (const Diagnostic& one : more) all.push_back(one);
+}
+
 constexpr bool has_errors(const Diagnostics& all) {
   for (const auto& one : all)
     if (one.severity == Severity::error) return true;

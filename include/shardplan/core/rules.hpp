@@ -56,8 +56,8 @@ inline constexpr Rule rule_table[] = {
     {"R32", Severity::warning, "optimizer and schedule arguments are known to them"},
     {"R33", Severity::warning, "the seed is positive"},
     {"R34", Severity::warning, "the learning-rate schedule fits into max_steps"},
-    {"R35", Severity::warning, "expert parallelism is not documented to work on trn2"},
-    {"R36", Severity::warning, "DPO and ORPO run without pipeline parallelism"},
+    {"R35", Severity::warning, "experts are not cut over ranks on trn2, nor with tensor size 4 on trn1"},
+    {"R36", Severity::warning, "DPO runs without pipeline parallelism"},
     {"R37", Severity::warning, "LoRA runs without zero1"},
     // core
     {"SP-CORE-001", Severity::error, "a size does not fit 64 bits"},
@@ -130,6 +130,7 @@ inline constexpr Rule rule_table[] = {
     {"SP-PLAN-003", Severity::warning, "strict lays something out differently from NxDT"},
     {"SP-PLAN-004", Severity::warning, "the plan does not fit the device memory"},
     {"SP-PLAN-005", Severity::note,    "an assumption made for a value that no input gives"},
+    {"SP-PLAN-006", Severity::error, "degrees, batch and sequence fit 32 bits"},
     // config
     {"SP-CONFIG-001", Severity::error,   "the file can be read"},
     {"SP-CONFIG-002", Severity::error,   "the file is at most 16 MiB"},
@@ -148,6 +149,8 @@ inline constexpr Rule rule_table[] = {
     {"SP-CONFIG-015", Severity::error,   "an override is KEY.PATH=VALUE"},
     {"SP-CONFIG-016", Severity::error,   "the architecture file describes a known model"},
     {"SP-CONFIG-017", Severity::error,   "a number fits its type"},
+    {"SP-CONFIG-018", Severity::warning, "optim.name is an optimizer that runs on Neuron"},
+    {"SP-CONFIG-019", Severity::warning, "optim.sched.name is a known schedule"},
     // clang-format on
 };
 

@@ -1,6 +1,4 @@
 #pragma once
-#include <algorithm>
-#include <charconv>
 #include <concepts>
 #include <string>
 #include <string_view>
@@ -18,8 +16,7 @@ inline void append_to(std::string& out, char letter) { out += letter; }
 inline void append_to(std::string& out, bool flag) { out += flag ? "true" : "false"; }
 template <std::integral I>
 void append_to(std::string& out, I number) {
-  char digits[24];
-  out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+  out += std::to_string(number);
 }
 template <class Tag>
 void append_to(std::string& out, Ordinal<Tag> ordinal) {
@@ -66,7 +63,8 @@ std::string_view closest(std::string_view word, const Range& candidates) {
       for (std::size_t j = 0; j < size; ++j) {
         const std::size_t replaced = diagonal + (word[i] != candidate[j]);
         diagonal = edits[j + 1];
-        edits[j + 1] = std::min({replaced, diagonal + 1, edits[j] + 1});
+        const std::size_t added = (diagonal < edits[j] ? diagonal : edits[j]) + 1;
+        edits[j + 1] = replaced < added ? replaced : added;
       }
     }
     if (edits[size] < best_edits) {

@@ -41,6 +41,13 @@ constexpr T fill_value(Fill fill) {
 }
 
 constexpr void check_sizes(const Shard& shard, const Shape& global_shape, std::size_t full, std::size_t local) {
+  if (shard.rank() != global_shape.size())
+    fail("SP-LAYOUT-010", concat("a shard of rank ", shard.rank(), " of a tensor ", global_shape));
+  for (std::size_t dim = 0; dim < shard.rank(); ++dim)
+    for (const Shard::Segment& segment : shard.segments(dim))
+      if (!segment.is_padding() && segment.start + segment.length > global_shape[dim])
+        fail("SP-LAYOUT-010", concat("a shard reaches ", segment.start + segment.length, " in dimension ", dim,
+                                     " of a tensor ", global_shape));
   if (static_cast<Index>(full) != elements(global_shape))
     fail("SP-LAYOUT-010", concat("a buffer of ", full, " elements for a tensor of ", elements(global_shape)));
   if (static_cast<Index>(local) != shard.elements())

@@ -47,6 +47,7 @@ class Layout {
     for (const Index extent : shape)
       if (extent < 0) fail("SP-LAYOUT-009", concat("an extent of ", extent), "0 or more");
     elements(shape);
+    find_atoms();
   }
 
   /// The same layout with more cuts behind those of a dimension: ZeRO-1 over tensor parallel, context on top.

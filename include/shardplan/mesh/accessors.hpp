@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+
 #include <shardplan/mesh/nxd.hpp>
 
 /// What a process of NxD is told about itself (NxD mesh sheet, 1.8 to 1.11).

@@ -18,6 +18,22 @@ class Group {
   class iterator;
 
   constexpr Group() = default;
+  /// The ranks of a view that agree with a place in all axes but those at the positions `members`, major first.
+  constexpr Group(const View& view, const InlineVector<std::size_t, 4>& members, Place place)
+      : offset_(view.offset()), wire_(view.wires()) {
+    for (const std::size_t axis : members) {
+      place[axis] = 0;
+      // An axis of several digits counts through them from its largest weight down.
+      InlineVector<View::Slot, 4> digits;
+      for (const View::Slot& slot : view.slots())
+        if (slot.axis == axis && slot.extent > 1) digits.push_back(slot);
+      for (std::size_t i = 1; i < digits.size(); ++i)
+        for (std::size_t j = i; j > 0 && digits[j].weight > digits[j - 1].weight; --j)
+          std::swap(digits[j], digits[j - 1]);
+      for (const View::Slot& slot : digits) members_.push_back({slot.extent, slot.stride});
+    }
+    base_ = view.number(place);
+  }
 
   constexpr std::size_t size() const { return picks_.empty() ? whole_size() : picks_.size(); }
 
@@ -72,8 +88,6 @@ class Group {
   }
 
  private:
-  friend class GroupList;
-
   constexpr std::size_t whole_size() const {
     Index out = 1;
     for (const Member& member : members_) out *= member.extent;
@@ -174,12 +188,12 @@ class GroupList {
 
   /// The group at a rank's place: the one it belongs to, or for a kind with picks the first of those at its place.
   /// Pre: the view contains the rank.
-  constexpr Group of(Rank rank) const { return group(base_of(rank), 0); }
+  constexpr Group of(Rank rank) const { return group(view_.place(rank), 0); }
 
   /// The first group of the list that has the rank as a member; none for a rank that the picks leave out.
   constexpr std::optional<Group> containing(Rank rank) const {
     for (std::size_t pick = 0; pick < per_group(); ++pick)
-      if (const Group candidate = group(base_of(rank), pick); candidate.contains(rank)) return candidate;
+      if (const Group candidate = group(view_.place(rank), pick); candidate.contains(rank)) return candidate;
     return std::nullopt;
   }
 
@@ -198,27 +212,8 @@ class GroupList {
  private:
   constexpr std::size_t per_group() const { return picks_.empty() ? 1 : picks_.size(); }
 
-  constexpr Place base_of(Rank rank) const {
-    Place place = view_.place(rank);
-    for (const std::size_t axis : members_) place[axis] = 0;
-    return place;
-  }
-
-  constexpr Group group(const Place& base, std::size_t pick) const {
-    Group out;
-    out.base_ = view_.number(base);
-    out.offset_ = view_.offset();
-    out.wire_ = view_.wires();
-    for (const std::size_t axis : members_) {
-      // An axis of several digits counts through them from its largest weight down.
-      InlineVector<View::Slot, 4> digits;
-      for (const View::Slot& slot : view_.slots())
-        if (slot.axis == axis && slot.extent > 1) digits.push_back(slot);
-      for (std::size_t i = 1; i < digits.size(); ++i)
-        for (std::size_t j = i; j > 0 && digits[j].weight > digits[j - 1].weight; --j)
-          std::swap(digits[j], digits[j - 1]);
-      for (const View::Slot& slot : digits) out.members_.push_back({slot.extent, slot.stride});
-    }
+  constexpr Group group(const Place& place, std::size_t pick) const {
+    const Group out(view_, members_, place);
     return picks_.empty() ? out : out.pick(picks_[pick]);
   }
 

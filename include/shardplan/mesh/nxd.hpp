@@ -178,8 +178,11 @@ class Mesh {
     if (axis == edp) return {expert_, {edp}, {pp, ep, tp}};
     fail("SP-MESH-007", concat("no groups along '", axis.name(), "'"), "tp, dp, cp, pp, ep or edp");
   }
-  /// The group of one rank along one axis.
-  constexpr Group group(Axis axis, Rank rank) const { return groups(axis).of(rank); }
+  /// The group of one rank along one axis, without the list. Errors SP-MESH-007.
+  constexpr Group group(Axis axis, Rank rank) const {
+    const View& view = dense_.find(axis) ? dense_ : expert_;
+    return {view, {view.at(axis)}, view.place(rank)};
+  }
 
   /// The one group of all ranks, ascending.
   constexpr GroupList everyone() const {

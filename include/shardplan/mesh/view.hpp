@@ -156,8 +156,11 @@ class View {
   constexpr Index number(const Place& place) const {
     Index out = 0;
     for (const Slot& slot : slots_) {
-      const auto above = static_cast<std::uint32_t>(place[slot.axis]) / static_cast<std::uint32_t>(slot.weight);
-      out += static_cast<Index>(above % static_cast<std::uint32_t>(slot.extent)) * slot.stride;
+      auto value = static_cast<std::uint32_t>(place[slot.axis]);
+      // The only digit of an axis is its coordinate: the usual case, without a division.
+      if (slot.extent != axes_[slot.axis].size)
+        value = value / static_cast<std::uint32_t>(slot.weight) % static_cast<std::uint32_t>(slot.extent);
+      out += static_cast<Index>(value) * slot.stride;
     }
     return out;
   }

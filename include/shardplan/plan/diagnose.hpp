@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include <shardplan/core/dialect.hpp>
 #include <shardplan/mesh/nxd.hpp>
 #include <shardplan/model/model.hpp>
@@ -75,6 +77,8 @@ Partition partition_layers(const Registry& parameters, const Strategy& s) {
   } catch (const Error& error) {
     Diagnostics all = error.diagnostics();
     for (Diagnostic& one : all) one.id = rule("R16").id;
+    if (static_cast<Index>(s.pipeline_cuts.size()) + 1 != s.pipeline * s.virtual_pipeline)  // the first is about their number
+      for (const char* key : {"pipeline", "virtual_pipeline"}) all[0].origins.push_back({key, {}, 0, 0});
     throw Error(std::move(all));
   }
 }
@@ -93,7 +97,8 @@ Diagnostics cut_findings(const Registry& parameters, const Strategy& s) {
 
 }  // namespace detail
 
-/// Findings of a model on a strategy: rules R5, R7, R9 to R14, R16, R30 and R35.
+/// Findings of a model on a strategy: rules R5, R7, R9 to R14, R16, R30 and R35. A model without parameters is taken for
+/// one that its architecture does not allow to build: its cuts are not looked at.
 inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& world, const Dialect& dialect) {
   Diagnostics out;
   detail::Rules rules(out);
@@ -108,7 +113,7 @@ inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& 
       rules.add("R7", concat("kv_replicator is ", copies), "at least 1", {"kv_replicator"});
     else if (checked_mul(kv, copies) % t != 0)
       rules.add("R7", concat("KV heads (", kv, ") x kv_replicator (", copies, ") = ", kv * copies, " is not a multiple of tensor size (", t, ')'),
-                concat("kv_replicator ", t / std::gcd(t, kv), a.qkv_linear || copies > 1 ? "" : " with qkv_linear, or a tensor size that divides ",
+                concat("kv_replicator ", t / gcd(t, kv), a.qkv_linear || copies > 1 ? "" : " with qkv_linear, or a tensor size that divides ",
                        a.qkv_linear || copies > 1 ? std::string() : concat(kv)),
                 {"kv_replicator", "kv_heads", "tensor"});
     if (s.kv_replicator > 1 && !a.qkv_linear)
@@ -128,13 +133,15 @@ inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& 
   if (checked_mul(s.pipeline, s.virtual_pipeline) > a.layers)
     rules.add("R14", concat(a.layers, " layers for ", s.pipeline * s.virtual_pipeline, " stages (pipeline ", s.pipeline, " x virtual ", s.virtual_pipeline, ')'),
               concat("at least ", s.pipeline * s.virtual_pipeline, " layers, or at most ", a.layers, " stages"), {"layers", "pipeline", "virtual_pipeline"});
-  else if (!s.pipeline_cuts.empty())
+  else if (!s.pipeline_cuts.empty() && !model.parameters.empty())
     for (const Diagnostic& one : detail::cut_findings(model.parameters, s)) out.push_back(one);
   if (a.tied_embeddings && s.pipeline > 1)
     rules.add("R30", concat("tied embeddings on ", s.pipeline, " pipeline stages: NxDT fails in the first backward pass"), "pipeline size 1, or untied embeddings",
               {"tied_embeddings", "pipeline"});
-  if (s.expert > 1 && world.hardware == Hardware::trn2)
-    rules.add("R35", concat("expert size ", s.expert, " on trn2 is documented as unsupported"), {}, {"expert", "hardware"});
+  const bool spread = rank_order(world, t) == RankOrder::spread;
+  if (s.expert > 1 && (world.hardware == Hardware::trn2 || spread))
+    rules.add("R35", concat("NxD has no expert parallelism (size ", s.expert, ") on ", name(world.hardware), spread ? " with tensor size 4" : ""),
+              spread ? "another tensor size, or expert size 1" : "expert size 1", {"expert", spread ? "tensor" : "hardware"});
   return out;
 }
 
@@ -196,30 +203,52 @@ inline Diagnostics differences(const Architecture& a, const Strategy& s, const M
   return out;
 }
 
+namespace detail {
+
+/// All findings about a job; without a model those that do not depend on one.
+inline Diagnostics diagnose_job(const Model* model, const Strategy& s, const World& world, const Training& training, const Dialect& dialect) {
+  const Diagnostics of_mesh = diagnose(world, degrees(s), dialect);
+  const Diagnostics of_sizes = model != nullptr ? diagnose(model->architecture) : Diagnostics{};
+  Diagnostics out = of_mesh;
+  const auto add = [&out](const Diagnostics& more) { append(out, more); };
+  add(of_sizes);
+  const auto in_range = [&out](const char* key, Index value, std::optional<Index> least) {
+    if (least && value < *least) out.push_back(finding("SP-MESH-001", concat(key, " is ", value), concat("at least ", *least), {key}));
+    if (value > largest_size) out.push_back(finding("SP-PLAN-006", concat(key, " is ", value), concat("at most ", largest_size), {key}));
+  };
+  in_range("tensor", s.tensor, std::nullopt);  // the mesh has looked at the least of these four
+  in_range("pipeline", s.pipeline, std::nullopt);
+  in_range("context", s.context, std::nullopt);
+  in_range("expert", s.expert, std::nullopt);
+  in_range("virtual_pipeline", s.virtual_pipeline, 1);
+  in_range("kv_replicator", s.kv_replicator, std::nullopt);  // R7
+  in_range("token_shuffle", s.token_shuffle, std::nullopt);  // R29
+  in_range("micro_batch", training.micro_batch, 1);
+  in_range("global_batch", training.global_batch, 0);
+  in_range("sequence", training.sequence, 0);
+  for (const Diagnostic& one : out)  // every other rule divides by these numbers, or multiplies them
+    if (one.id == "SP-MESH-001" || one.id == "SP-PLAN-006") return out;
+  bool sized = true;
+  for (const Diagnostic& one : of_sizes) sized = sized && one.id != "SP-MODEL-002" && one.id != "SP-MODEL-005";
+  if (model != nullptr && sized) add(diagnose(*model, s, world, dialect));
+  if (!has_errors(of_mesh)) {
+    add(diagnose(training, s, world, dialect));
+    if (model != nullptr) add(differences(model->architecture, s, Mesh(world, degrees(s), dialect)));
+  }
+  return out;
+}
+
+}  // namespace detail
+
 /// All findings about a job, errors and warnings, in one go; never throws for bad input. A plan can be made exactly when
 /// none of them is an error, unless a host's own registry brings weights that do not divide.
 inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& world, const Training& training = {}, const Dialect& dialect = strict) {
-  Diagnostics out = diagnose(world, degrees(s), dialect);
-  const auto add = [&out](Diagnostics more) {
-    for (Diagnostic& one : more) out.push_back(std::move(one));
-  };
-  add(diagnose(model.architecture));
-  const auto at_least = [&out](Index least, const char* key, Index value) {
-    if (value < least) out.push_back(finding("SP-MESH-001", concat(key, " is ", value), concat("at least ", least), {key}));
-  };
-  at_least(1, "virtual_pipeline", s.virtual_pipeline);
-  at_least(1, "micro_batch", training.micro_batch);
-  at_least(0, "global_batch", training.global_batch);
-  at_least(0, "sequence", training.sequence);
-  for (const Diagnostic& one : out)
-    if (one.id == "SP-MESH-001") return out;  // every other rule divides by these numbers
-  if (!has_errors(diagnose(model.architecture))) add(diagnose(model, s, world, dialect));
-  const Diagnostics of_mesh = diagnose(world, degrees(s), dialect);
-  if (!has_errors(of_mesh)) {
-    add(diagnose(training, s, world, dialect));
-    add(differences(model.architecture, s, Mesh(world, degrees(s), dialect)));
-  }
-  return out;
+  return detail::diagnose_job(&model, s, world, training, dialect);
+}
+
+/// The findings that do not depend on the model, where it is not known.
+inline Diagnostics diagnose(const Strategy& s, const World& world, const Training& training, const Dialect& dialect) {
+  return detail::diagnose_job(nullptr, s, world, training, dialect);
 }
 
 }  // namespace shardplan

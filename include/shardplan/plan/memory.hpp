@@ -1,8 +1,6 @@
 #pragma once
-#include <algorithm>
-
 #include <shardplan/plan/activations.hpp>
-#include <shardplan/zero/buckets.hpp>
+#include <shardplan/zero/bucket_caps.hpp>
 
 /// Device memory of a rank at its peak (cost-model sheet, B3; ZeRO sheet, 5).
 namespace shardplan {
@@ -65,7 +63,7 @@ struct RankLoad {
 constexpr Index in_flight_of_chunk(Index in_flight, Index pipeline, Index chunks, Index chunk) {
   const Index round = checked_mul(pipeline, chunks);
   const Index rest = in_flight % round - chunk * pipeline;
-  return in_flight / round * pipeline + std::clamp<Index>(rest, 0, pipeline);
+  return in_flight / round * pipeline + intersect({0, rest}, {0, pipeline}).size();
 }
 
 /// Bytes of the activations that a rank keeps. Errors SP-CORE-001.
@@ -104,8 +102,8 @@ constexpr Index pass_transient(const Architecture& a, const Strategy& s, const T
     first_mlp_gradient = first_mlp;
   }
   if (layers.moe > 0) {
-    recomputed = std::max(recomputed, of_layer(true));
-    first_mlp_gradient = std::max(first_mlp_gradient, checked_mul(ceil_div(a.experts, s.expert), first_mlp));
+    recomputed = larger(recomputed, of_layer(true));
+    first_mlp_gradient = larger(first_mlp_gradient, checked_mul(ceil_div(a.experts, s.expert), first_mlp));
   }
   const bool table = load.embedding || load.head;
   const Index table_gradient = table ? checked_mul(x.width, elements({x.vocabulary, a.hidden})) : 0;
@@ -134,7 +132,7 @@ constexpr Index step_transient(const Strategy& s, const Training& training, cons
   const Precision& precision = training.precision;
   const zero::BucketCaps caps = zero::bucket_caps(load.data, precision.master_weights && !precision.downcast_bf16);
   const auto two_buckets = [&](Index cap, Index element) {
-    return checked_mul(2, std::min(cap * zero::mebibyte, checked_mul(load.parameters, element)));
+    return checked_mul(2, smaller(cap * zero::mebibyte, checked_mul(load.parameters, element)));
   };
   out = checked_add(out, checked_mul(load.optimizer_elements, storage.master_bytes()));
   out = checked_add(out, two_buckets(caps.reduce_scatter, storage.master_bytes()));

@@ -91,9 +91,9 @@ class BasicPlan {
       states_.push_back(strategy_.zero1 ? zero::rows(weights_.back()) : weights_.back());
     } catch (const Error& error) {
       // A stand-in keeps positions right until all faults are told; the plan then does not come to exist.
-      weights_.resize(rules_.size(), Layout(mesh_.dense(), extents));
-      states_.resize(rules_.size(), weights_.back());
-      faults.insert(faults.end(), error.diagnostics().begin(), error.diagnostics().end());
+      if (weights_.size() < rules_.size()) weights_.push_back(Layout(mesh_.dense(), extents));
+      if (states_.size() < rules_.size()) states_.push_back(weights_.back());
+      append(faults, error.diagnostics());
     }
   }
 
@@ -204,12 +204,17 @@ RankPlan<Registry> BasicPlan<Registry>::at(Rank rank) const {
   return {*this, rank};
 }
 
-/// The plan of a model.
-class Plan : public BasicPlan<std::vector<Parameter>> {
+/// The plan of a model: a plan over its parameters that also knows what the parameters make up.
+/// (A template so that including this header costs next to nothing until a plan is made.)
+template <class Registry>
+class ModelPlan : public BasicPlan<Registry> {
+  using Base = BasicPlan<Registry>;
+
  public:
   /// Errors: every error that diagnose() finds, at once.
-  Plan(const Model& model, const Strategy& strategy, const World& world, const PlanOptions& options = {})
-      : Plan(model, strategy, world, options, diagnose(model, strategy, world, options.training, options.dialect)) {}
+  ModelPlan(const Model& model, const Strategy& strategy, const World& world, const PlanOptions& options = {})
+      : ModelPlan(model, strategy, world, options,
+                  diagnose(model, strategy, world, options.training, options.dialect)) {}
 
   const std::string& name() const noexcept { return name_; }
   const Architecture& architecture() const noexcept { return architecture_; }
@@ -218,39 +223,41 @@ class Plan : public BasicPlan<std::vector<Parameter>> {
 
   /// What a rank of that pipeline rank is loaded with; all of them alike. Pre: 0 <= pipeline_rank < pipeline size.
   RankLoad load(Index pipeline_rank) const {
-    Place dense(mesh().dense().axes().size(), 0);
-    dense[mesh().dense().at(pp)] = pipeline_rank;
-    const RankPlan<std::vector<Parameter>> here = at(mesh().dense().rank(dense));
-    RankLoad out{.parameters = here.parameters().elements(), .data = mesh().data()};
+    const Partition& partition = Base::partition();
+    Place place(Base::mesh().dense().axes().size(), 0);
+    place[Base::mesh().dense().at(pp)] = pipeline_rank;
+    const auto here = Base::at(Base::mesh().dense().rank(place));
     const auto states = here.optimizer_shards();
-    out.optimizer_elements = states.elements();
-    for (const auto& state : states) out.largest_update = std::max(out.largest_update, state.shard().elements());
-    for (Index chunk = 0; chunk < partition().chunks(); ++chunk) {
-      const StageId stage = partition().stage(pipeline_rank, chunk);
-      const Interval layers = partition().layers_of(stage);
+    RankLoad out{.parameters = here.parameters().elements(), .optimizer_elements = states.elements(), .data = Base::mesh().data()};
+    for (const auto& state : states)
+      if (state.shard().elements() > out.largest_update) out.largest_update = state.shard().elements();
+    for (Index chunk = 0; chunk < partition.chunks(); ++chunk) {
+      const StageId stage = partition.stage(pipeline_rank, chunk);
+      const Interval layers = partition.layers_of(stage);
       ChunkLayers held;
       for (Index layer = layers.begin; layer < layers.end; ++layer) ++(architecture_.is_moe(layer) ? held.moe : held.dense);
       out.chunks.push_back(held);
-      out.embedding = out.embedding || stage == partition().embedding_stage();
-      out.head = out.head || stage == partition().head_stage();
+      out.embedding = out.embedding || stage == partition.embedding_stage();
+      out.head = out.head || stage == partition.head_stage();
     }
     // An unknown batch is taken to fill the pipeline, which is when most is in flight.
-    const Index pipeline = partition().pipeline(), chunks = partition().chunks();
-    const Index running = microbatches() > 0 ? microbatches() : 2 * pipeline;
-    out.in_flight = pipeline::in_flight(chunks > 1 ? pipeline::ScheduleKind::interleaved : pipeline::ScheduleKind::one_f_one_b, running, pipeline, chunks, pipeline_rank);
+    const Index known = Base::microbatches(), pipeline = partition.pipeline(), chunks = partition.chunks();
+    const auto kind = chunks > 1 ? pipeline::ScheduleKind::interleaved : pipeline::ScheduleKind::one_f_one_b;
+    out.in_flight = pipeline::in_flight(kind, known > 0 ? known : 2 * pipeline, pipeline, chunks, pipeline_rank);
     return out;
   }
 
   /// Device memory of a rank of that pipeline rank at its peak; without activations where the sequence is not known.
   Memory memory(Index pipeline_rank) const {
-    Strategy as_laid_out = strategy();
-    as_laid_out.kv_replicator = tensor_options(architecture_, strategy(), world(), dialect()).kv_replicator;
-    return rank_memory(architecture_, as_laid_out, training(), load(pipeline_rank));
+    Strategy as_laid_out = Base::strategy();
+    as_laid_out.kv_replicator = tensor_options(architecture_, Base::strategy(), Base::world(), Base::dialect()).kv_replicator;
+    return rank_memory(architecture_, as_laid_out, Base::training(), load(pipeline_rank));
   }
 
  private:
-  Plan(const Model& model, const Strategy& strategy, const World& world, const PlanOptions& options, Diagnostics findings)
-      : BasicPlan((throw_errors(findings), model.parameters), strategy, world, options, tensor_options(model.architecture, strategy, world, options.dialect)),
+  ModelPlan(const Model& model, const Strategy& strategy, const World& world, const PlanOptions& options, Diagnostics findings)
+      : Base((throw_errors(findings), model.parameters), strategy, world, options,
+             tensor_options(model.architecture, strategy, world, options.dialect)),
         name_(model.name),
         architecture_(model.architecture),
         warnings_(std::move(findings)) {}
@@ -266,5 +273,7 @@ class Plan : public BasicPlan<std::vector<Parameter>> {
   Architecture architecture_;
   Diagnostics warnings_;
 };
+
+using Plan = ModelPlan<std::vector<Parameter>>;
 
 }  // namespace shardplan

@@ -41,6 +41,12 @@ inline constexpr RecomputeModule recompute_table[] = {
     {Family::hf_mixtral, "MoE", &Recompute::experts},
     {Family::hf_mixtral, "MixtralRMSNorm", &Recompute::norms},
     {Family::hf_mixtral, "MixtralDecoderLayer", &Recompute::layer},
+    {Family::hf_mixtral, "MixtralRotaryEmbedding", nullptr},
+    {Family::hf_mixtral, "MixtralForCausalLM", nullptr},
+    {Family::hf_mixtral, "GQAQKVColumnParallelLinear", nullptr},
+    {Family::hf_mixtral, "ColumnParallelLinear", nullptr},
+    {Family::hf_mixtral, "RowParallelLinear", nullptr},
+    {Family::hf_mixtral, "ParallelEmbedding", nullptr},
     {Family::megatron, "CoreAttention", &Recompute::core_attention},
     {Family::megatron, "NeuronSwitchMLP", &Recompute::experts}};
 

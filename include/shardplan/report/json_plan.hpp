@@ -13,13 +13,14 @@
 ///     summary       the figures of `Summary`, whose names are those of its members
 ///     mesh          hardware, lnc, ranks_per_node (null: not known), rank_order (ascending, spread or ring),
 ///                   dialect (strict or compat)
-///     storage       dtype on the device of weights, gradients, master_weights (null: none) and optimizer_state, and how
+///     storage       dtype on the device of weights, gradients, master_weights (null: none) and optimizer_state, and
+///     how
 ///                   many states an element has
 ///     memory        device: bytes that a rank has; fits; smallest, largest: pipeline ranks;
 ///                   stages: one object a pipeline rank, of whose ranks each has
 ///                     pipeline_rank, ranks (how many), parameters and optimizer_elements (elements), in_flight
-///                     (microbatches), weights, gradients, master_weights, optimizer_state, activations, transient, total
-///                     and left (bytes; negative: too many)
+///                     (microbatches), weights, gradients, master_weights, optimizer_state, activations, transient,
+///                     total and left (bytes; negative: too many)
 ///     findings      severity (note, warning), id, message, hint, origins: [{key, file, line, column}]
 ///     parameters    one object a parameter, in model order: name, tied_name (where it has one), shape (whole and
 ///                   unpadded), stages (that hold it), cut (in words), dim and parts: [{name, role, begin, end}] where
@@ -139,7 +140,11 @@ class RankJson {
       json.key(kind.name).flat().begin_object().member("size", group.size()).member("position", group.position(rank));
       json.key("ranks").begin_array();
       for_each_rank_run(group, [&json](const RankRun& run) {
-        json.begin_object().member("first", run.first).member("count", run.count).member("stride", run.stride).end_object();
+        json.begin_object()
+            .member("first", run.first)
+            .member("count", run.count)
+            .member("stride", run.stride)
+            .end_object();
       });
       json.end_array().end_object();
     }

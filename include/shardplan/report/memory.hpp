@@ -58,11 +58,11 @@ inline MemoryReport memory_report(const Plan& plan) {
 inline Diagnostics diagnose(const MemoryReport& report) {
   if (report.fits()) return {};
   const StageMemory& worst = report.stages[report.largest];
-  const ByteUnit unit = byte_unit(worst.bytes.total());
   return {finding("SP-PLAN-004",
-                  concat("ranks of pipeline rank ", worst.pipeline_rank, " need ", unit(worst.bytes.total()), " of ",
-                         unit(report.device), ": ", unit(-report.left(worst)), " too much"),
-                  "larger degrees, more recomputation, or a smaller micro batch", {"tensor", "pipeline", "micro_batch"})};
+                  concat("ranks of pipeline rank ", worst.pipeline_rank, " need ", in_bytes(worst.bytes.total()),
+                         " of ", in_bytes(report.device), ": ", in_bytes(-report.left(worst)), " too much"),
+                  "larger degrees, more recomputation, or a smaller micro batch",
+                  {"tensor", "pipeline", "micro_batch"})};
 }
 
 }  // namespace shardplan

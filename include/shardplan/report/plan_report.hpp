@@ -50,8 +50,7 @@ inline std::vector<NamedGroups> group_kinds(const Plan& plan) {
   std::vector<NamedGroups> out{{"tp", mesh.groups(tp)}, {"cp", mesh.groups(cp)}, {"dp", mesh.groups(dp)},
                                {"pp", mesh.groups(pp)}, {"ep", mesh.groups(ep)}, {"edp", mesh.groups(edp)}};
   if (plan.strategy().zero1) out.push_back({"zero1", mesh.zero1_groups()});
-  const Index copies =
-      tensor_options(plan.architecture(), plan.strategy(), plan.world(), plan.dialect()).kv_replicator;
+  const Index copies = tensor_options(plan.architecture(), plan.strategy(), plan.world(), plan.dialect()).kv_replicator;
   if (copies > 1) out.push_back({"kv", mesh.kv_shared_groups(copies)});
   const Index shuffle = plan.strategy().token_shuffle;
   if (shuffle > 1) out.push_back({"token_shuffle", mesh.token_shuffle_groups(shuffle)});

@@ -43,7 +43,9 @@ inline std::string rank_text(const Plan& plan, Rank rank, std::size_t width = 0)
     const Interval layers = partition.layers_of(stage);
     out += concat(chunk == 0 ? "" : "; ", stage, " of ", partition.stages());
     if (stage == partition.embedding_stage()) out += ", embedding";
-    out += layers.empty() ? std::string(", no layers") : layers.size() == 1 ? concat(", layer ", layers.begin) : concat(", layers ", layers.begin, '-', layers.end - 1);
+    out += layers.empty()       ? std::string(", no layers")
+           : layers.size() == 1 ? concat(", layer ", layers.begin)
+                                : concat(", layers ", layers.begin, '-', layers.end - 1);
     if (stage == partition.head_stage()) out += ", final norm and head";
   }
   out += "\n\n";
@@ -53,25 +55,33 @@ inline std::string rank_text(const Plan& plan, Rank rank, std::size_t width = 0)
     const Group group = list.of(rank);
     if (group.size() == 1) continue;
     const std::optional<Index> position = group.position(rank);
-    groups.row({concat("  ", label), concat(group.size()), position ? concat(*position) : std::string(), rank_list(group)});
+    groups.row(
+        {concat("  ", label), concat(group.size()), position ? concat(*position) : std::string(), rank_list(group)});
   }
   groups.write(out, 0, width);
 
   const auto parameters = here.parameters(), states = here.optimizer_shards();
-  out += concat('\n', counted(static_cast<Index>(parameters.size()), "parameter"), ", ", with_commas(parameters.elements()),
-                " elements of ", name(plan.storage().weight_dtype), "; ranges of the whole tensor, : is all of a dimension\n\n");
+  out += concat('\n', counted(static_cast<Index>(parameters.size()), "parameter"), ", ",
+                with_commas(parameters.elements()), " elements of ", name(plan.storage().weight_dtype),
+                "; ranges of the whole tensor, : is all of a dimension\n\n");
   Table held({{"parameter"}, {"shape"}, {"cut"}, {"local shape"}, {"ranges"}, {"padding", Table::Align::right}});
   for (const auto& tensor : parameters)
-    held.row({std::string(tensor.name()), concat(tensor.full_shape()), cut_words(tensor.source().sharding, tensor.layout()), concat(tensor.local_shape()),
-              range_words(tensor.shard(), tensor.full_shape(), tensor.source().sharding), detail::padding_words(tensor.shard())});
+    held.row({std::string(tensor.name()), concat(tensor.full_shape()),
+              cut_words(tensor.source().sharding, tensor.layout()), concat(tensor.local_shape()),
+              range_words(tensor.shard(), tensor.full_shape(), tensor.source().sharding),
+              detail::padding_words(tensor.shard())});
   held.write(out, 2, width);
 
   if (plan.storage().states == 0) return out;
-  out += concat("\nOptimizer state, ", plan.storage().states, " x ", with_commas(states.elements()), " elements of ", name(plan.storage().state_dtype),
-                plan.strategy().zero1 ? "; ZeRO-1 cuts the rows that a rank holds" : "; that of whole parameters, without ZeRO-1", "\n\n");
+  out += concat(
+      "\nOptimizer state, ", plan.storage().states, " x ", with_commas(states.elements()), " elements of ",
+      name(plan.storage().state_dtype),
+      plan.strategy().zero1 ? "; ZeRO-1 cuts the rows that a rank holds" : "; that of whole parameters, without ZeRO-1",
+      "\n\n");
   Table slices({{"slice of"}, {"local shape"}, {"ranges"}, {"padding", Table::Align::right}});
   for (const auto& state : states)
-    slices.row({std::string(state.name()), concat(state.local_shape()), range_words(state.shard(), state.full_shape(), state.source().sharding),
+    slices.row({std::string(state.name()), concat(state.local_shape()),
+                range_words(state.shard(), state.full_shape(), state.source().sharding),
                 detail::padding_words(state.shard())});
   slices.write(out, 2, width);
   return out;

@@ -32,10 +32,10 @@ inline std::string world_words(const Mesh& mesh) {
     case RankOrder::ascending:
       break;
     case RankOrder::spread:
-      out += "; a tensor group has one rank in each quarter of a node";
+      out += "; tensor groups spread over a node";
       break;
     case RankOrder::ring:
-      out += "; tensor groups are rings through two rows of a node";
+      out += "; tensor groups in rings";
       break;
   }
   return out;
@@ -45,7 +45,8 @@ inline std::string batch_words(const Summary& s) {
   if (!s.global_batch_size) return "not known";
   std::string out = counted(*s.global_batch_size, "sequence");
   if (s.seq_length) out += concat(" of ", with_commas(*s.seq_length), " tokens");
-  return out + concat(" = ", counted(*s.num_microbatches, "microbatch", "es"), " of ", s.micro_batch_size, " x data ", s.data);
+  return out + concat(" = ", counted(*s.num_microbatches, "microbatch", "es"), " of ", s.micro_batch_size, " x data ",
+                      s.data);
 }
 
 inline std::string head_words(const Summary& s) {
@@ -101,13 +102,14 @@ inline void append_memory(std::string& out, const PlanReport& report) {
     std::string label(name);
     std::replace(label.begin(), label.end(), '_', ' ');
     const bool known = bytes != &Memory::activations || plan.training().sequence > 0;
-    row(label, [&, member = bytes](const StageMemory& stage) { return known ? unit(stage.bytes.*member) : "not known"; });
+    row(label,
+        [&, member = bytes](const StageMemory& stage) { return known ? unit(stage.bytes.*member) : "not known"; });
   }
   row("total", [&](const StageMemory& stage) { return unit(stage.bytes.total()); });
-  row("device", [&](const StageMemory&) { return unit(memory.device); });
+  row("device", [&](const StageMemory&) { return in_bytes(memory.device); });
   row("", [&](const StageMemory& stage) {
     const Index left = memory.left(stage);
-    return left >= 0 ? concat("fits, ", unit(left), " left") : concat("does not fit: ", unit(-left), " over");
+    return left >= 0 ? concat("fits, ", in_bytes(left), " left") : concat("does not fit: ", in_bytes(-left), " over");
   });
   table.write(out, 2, 0);
 }
@@ -123,28 +125,35 @@ inline std::string text(const PlanReport& report) {
     out += concat("  ", label, std::string(12 - label.size(), ' '), what, '\n');
   };
   const std::string& title = s.config.empty() ? plan.name() : s.config;
-  out += concat(title, ": ", fixed(s.params_total, 1'000'000'000, 3), " B parameters over ", with_commas(s.world_size),
+  out += concat(title, ": ", in_size(s.params_total), " parameters over ", with_commas(s.world_size),
                 s.world_size == 1 ? " rank\n\n" : " ranks\n\n");
   line("mesh", detail::degree_words(s));
   line("world", detail::world_words(plan.mesh()));
   line("training", detail::strategy_words(plan, s));
   line("batch", detail::batch_words(s));
   const Index stages = plan.partition().stages();
-  line("layers", stages == 1 ? concat(s.num_layers)
-                             : concat(s.num_layers, " in ", stages, " stages: ", run_lengths(s.layers_per_stage),
-                                      s.virtual_pipeline > 1 ? concat("; ", s.virtual_pipeline, " stages a pipeline rank") : std::string()));
+  line("layers", stages == 1
+                     ? concat(s.num_layers)
+                     : concat(s.num_layers, " in ", stages, " stages: ", run_lengths(s.layers_per_stage),
+                              s.virtual_pipeline > 1 ? concat("; ", s.virtual_pipeline, " stages a pipeline rank")
+                                                     : std::string()));
   line("heads", detail::head_words(s));
-  if (s.experts > 0) line("experts", concat(s.experts, ", ", s.top_k, " for each token, ", s.experts / s.expert, " a rank"));
-  line("vocabulary", concat(with_commas(s.vocab_size),
-                            s.padded_vocab_size != s.vocab_size ? concat(", padded to ", with_commas(s.padded_vocab_size)) : std::string(),
-                            "; ", with_commas(s.padded_vocab_size / s.tensor), " a rank", s.tied_embeddings ? "; head tied to embedding" : ""));
-  line("parameters", concat(with_commas(s.params_total),
-                            s.params_active != s.params_total ? concat(", ", with_commas(s.params_active), " active") : std::string()));
+  if (s.experts > 0)
+    line("experts", concat(s.experts, ", ", s.top_k, " for each token, ", s.experts / s.expert, " a rank"));
+  line("vocabulary",
+       concat(with_commas(s.vocab_size),
+              s.padded_vocab_size != s.vocab_size ? concat(", padded to ", with_commas(s.padded_vocab_size))
+                                                  : std::string(),
+              "; ", with_commas(s.padded_vocab_size / s.tensor), " a rank",
+              s.tied_embeddings ? "; head tied to embedding" : ""));
+  line("parameters", concat(with_commas(s.params_total), s.params_active != s.params_total
+                                                             ? concat("; ", with_commas(s.params_active), " active")
+                                                             : std::string()));
   out += '\n';
   detail::append_memory(out, report);
 
   const Index warnings = report.count(Severity::warning);
-  out += concat('\n', warnings == 0 ? std::string("No warnings") : counted(warnings, "warning"), '\n');
+  out += concat("\n  ", warnings == 0 ? std::string("no warnings") : counted(warnings, "warning"), '\n');
   return out;
 }
 

@@ -47,18 +47,30 @@ constexpr ByteUnit byte_unit(Index number) {
   return {"B", 1};
 }
 
+/// Bytes in the unit that suits them: `7.05 GiB`.
+inline std::string in_bytes(Index number) { return byte_unit(number < 0 ? -number : number)(number); }
+
+/// How large a model is: `70.554 B`, `1.235 M`, `160,448`; millions and billions. Pre: number >= 0.
+inline std::string in_size(Index number) {
+  constexpr Index million = 1'000'000, billion = 1000 * million;
+  if (number >= billion) return fixed(number, billion, 3) + " B";
+  if (number >= million) return fixed(number, million, 3) + " M";
+  return with_commas(number);
+}
+
 /// `1 warning`, `2 warnings`
 inline std::string counted(Index number, std::string_view noun, std::string_view plural_end = "s") {
   return concat(with_commas(number), ' ', noun, number == 1 ? std::string_view() : plural_end);
 }
 
-/// Equal neighbours of a list, counted: `3x2 4x30` is 3 twice, then 4 thirty times. The items of a range of numbers.
+/// The items of a range of numbers, equal neighbours counted: `3x2 4x30` is 3 twice, then 4 thirty times.
 template <class Range>
 std::string run_lengths(const Range& items) {
   std::string out;
   for (auto at = items.begin(); at != items.end();) {
     const auto next = std::find_if(at, items.end(), [&](const auto& item) { return item != *at; });
-    out += concat(out.empty() ? "" : " ", *at, 'x', next - at);
+    out += concat(out.empty() ? "" : " ", *at);
+    if (next - at > 1) out += concat('x', next - at);
     at = next;
   }
   return out;

@@ -75,14 +75,13 @@ inline Diagnostics diagnose(std::string_view label, const Heads& heads, Index te
   const Index copies = options.kv_replicator;
   if (copies < 1 || tensor % copies != 0) {
     check.refuse_if(true, "R7", concat("tensor size ", tensor, " is not a multiple of kv_replicator ", copies),
-                    concat(nearest_divisors(tensor, copies).below, " or ", nearest_divisors(tensor, copies).above),
-                    {"kv_replicator", "tensor"});
+                    detail::nearest_divisors_of(tensor, copies), {"kv_replicator", "tensor"});
     return check.take();
   }
   check.refuse_if(
       checked_mul(heads.key_value, copies) % tensor != 0, "R7",
       concat(heads.key_value, " KV heads x kv_replicator ", copies, " are not a multiple of tensor size ", tensor),
-      concat("kv_replicator ", tensor / std::gcd(tensor, heads.key_value), " or a multiple of it"),
+      concat("kv_replicator ", tensor / gcd(tensor, heads.key_value), " or a multiple of it"),
       {"kv_replicator", "tensor"});
   check.refuse_if(options.dialect.nxd_limits && copies > 1 && options.hardware == Hardware::trn3, "SP-TENSOR-004",
                   concat("NxD has no rule for KV replication on ", shardplan::name(options.hardware)),

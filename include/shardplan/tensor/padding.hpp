@@ -18,7 +18,7 @@ constexpr Index padding_rows(Index rows, Index heads, Index tensor, const Dialec
   const Index grown = checked_mul(rows, padded);
   if (grown % heads != 0)
     fail("SP-TENSOR-001", concat(rows, " rows of ", heads, " heads do not grow to ", padded, " heads by whole rows"),
-         concat("rows in multiples of ", heads / std::gcd(heads, padded)), {"heads", "tensor"});
+         concat("rows in multiples of ", heads / gcd(heads, padded)), {"heads", "tensor"});
   return grown / heads - rows;
 }
 

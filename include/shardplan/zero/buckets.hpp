@@ -1,19 +1,15 @@
 #pragma once
 #include <algorithm>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include <shardplan/core/arithmetic.hpp>
 #include <shardplan/core/dtype.hpp>
+#include <shardplan/zero/bucket_caps.hpp>
 #include <shardplan/zero/detail/by_key.hpp>
-#include <shardplan/zero/detail/no_ranks.hpp>
 
 /// Which tensors go into one collective call. Buckets join calls only: no bucket changes where an element sits.
 namespace shardplan::zero {
-
-/// The unit of bucket caps.
-inline constexpr Index mebibyte = Index{1} << 20;
 
 /// Tensors of each call by their numbers, calls in the order in which they are made.
 using Buckets = std::vector<std::vector<Index>>;
@@ -74,26 +70,6 @@ inline Buckets all_reduced(std::span<const Gradient> gradients, Index cap = 512 
     }
   }
   return out;
-}
-
-/// Caps in units of 2^20 bytes.
-struct BucketCaps {
-  Index all_gather = 0;
-  Index reduce_scatter = 0;
-
-  friend constexpr bool operator==(const BucketCaps&, const BucketCaps&) = default;
-};
-
-/// The caps that NxD hands to the ZeRO-1 optimizer from torch 2.2 on (ZeRO sheet, 3.3).
-///
-/// data             data-parallel ranks, context ranks not counted
-/// full_precision   master weights, and XLA_DOWNCAST_BF16 is 0: what is reduced is twice as wide
-/// given            ALL_GATHER_REDUCE_SCATTER_BUCKET_CAP_MB
-/// Errors           SP-ZERO-002
-constexpr BucketCaps bucket_caps(Index data, bool full_precision, std::optional<Index> given = {}) {
-  if (data < 1) throw Error(detail::no_ranks(data));
-  const Index cap = given.value_or(full_precision ? 65 : 130);
-  return {std::max<Index>(1, cap / data), cap};
 }
 
 }  // namespace shardplan::zero

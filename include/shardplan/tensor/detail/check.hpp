@@ -10,6 +10,12 @@ inline std::string nearest_multiples(Index size, Index unit) {
   return concat(below > 0 ? concat(below, " or ") : std::string(), below + unit);
 }
 
+/// `2 or 4`: the divisors of `n` next to `wanted`, one where both are the same.
+inline std::string nearest_divisors_of(Index n, Index wanted) {
+  const auto [below, above] = nearest_divisors(n, wanted);
+  return below == above ? concat(below) : concat(below, " or ", above);
+}
+
 /// Findings about one subject, all worded the same way.
 class Check {
  public:
@@ -35,7 +41,7 @@ class Check {
     refuse_if(size < 1, "SP-TENSOR-011", concat(what, " is ", size), "at least 1");
   }
 
-  void append(const Diagnostics& others) { out_.insert(out_.end(), others.begin(), others.end()); }
+  void append(const Diagnostics& others) { shardplan::append(out_, others); }
 
   bool clean() const { return out_.empty(); }
   Diagnostics take() { return std::move(out_); }

@@ -1,0 +1,92 @@
+#pragma once
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+/// What the optimizers and schedules of NeMo and NxDT take, by the names that a configuration gives them
+/// (configuration sheet, 10 and 11).
+namespace shardplan {
+
+/// What a constructor takes, as words between blanks.
+struct Arguments {
+  std::string_view name;
+  std::string_view known[4]{};
+  std::string_view required{};
+};
+
+namespace detail::groups {
+
+inline constexpr std::string_view policy = "max_steps min_lr last_epoch";
+inline constexpr std::string_view warmup = "warmup_steps warmup_ratio";
+inline constexpr std::string_view constant = "constant_steps constant_ratio";
+inline constexpr std::string_view hold = "hold_steps hold_ratio";
+inline constexpr std::string_view of_torch = "foreach maximize differentiable";
+
+}  // namespace detail::groups
+
+/// Optimizers that run without CUDA, by `model.optim.name` (sheet, 10), and what they take besides lr.
+inline constexpr Arguments optimizer_arguments[] = {
+    {"adam", {"betas eps weight_decay amsgrad capturable fused", detail::groups::of_torch}},
+    {"adamw", {"betas eps weight_decay amsgrad capturable fused", detail::groups::of_torch}},
+    {"adamw_fp32OptState", {"betas eps weight_decay correct_bias no_deprecation_warning capturable differentiable"}},
+    {"sgd", {"momentum dampening weight_decay nesterov fused", detail::groups::of_torch}},
+    {"adadelta", {"rho eps weight_decay capturable", detail::groups::of_torch}},
+    {"adamax", {"betas eps weight_decay capturable", detail::groups::of_torch}},
+    {"adagrad", {"lr_decay weight_decay initial_accumulator_value eps fused", detail::groups::of_torch}},
+    {"rmsprop", {"alpha eps weight_decay momentum centered capturable", detail::groups::of_torch}},
+    {"rprop", {"etas step_sizes capturable", detail::groups::of_torch}},
+    {"novograd", {"betas eps weight_decay grad_averaging amsgrad luc luc_trust luc_eps"}},
+    {"adafactor",
+     {"eps clip_threshold decay_rate beta1 weight_decay scale_parameter relative_step warmup_init min_step_size"}},
+    {"adan", {"betas eps weight_decay no_prox foreach"}},
+};
+
+/// Optimizers that NeMo knows and that need CUDA kernels (sheet, 10).
+inline constexpr std::string_view cuda_optimizers =
+    "fused_adam distributed_fused_adam megatron_fused_adam mcore_distributed_optim lamb";
+
+/// Keys of `model.optim` that are not the optimizer's.
+inline constexpr std::string_view optim_keys = "name cls lr args sched";
+
+/// Schedules, by `model.optim.sched.name`, and what they take (sheet, 11.2).
+inline constexpr Arguments schedule_arguments[] = {
+    {"WarmupPolicy", {detail::groups::policy, detail::groups::warmup}},
+    {"WarmupHoldPolicy", {detail::groups::policy, detail::groups::warmup, detail::groups::hold}},
+    {"CosineAnnealing", {detail::groups::policy, detail::groups::warmup, detail::groups::constant}},
+    {"SquareAnnealing", {detail::groups::policy, detail::groups::warmup}},
+    {"SquareRootAnnealing", {detail::groups::policy, detail::groups::warmup}},
+    {"NoamAnnealing", {detail::groups::policy, detail::groups::warmup, "d_model"}, "d_model"},
+    {"NoamHoldAnnealing", {detail::groups::policy, detail::groups::warmup, detail::groups::hold, "decay_rate"}},
+    {"WarmupAnnealing", {detail::groups::policy, detail::groups::warmup}},
+    {"InverseSquareRootAnnealing", {detail::groups::policy, detail::groups::warmup}},
+    {"T5InverseSquareRootAnnealing", {detail::groups::policy, detail::groups::constant}, "constant_steps"},
+    {"PolynomialDecayAnnealing", {detail::groups::policy, detail::groups::warmup, "power cycle"}},
+    {"PolynomialHoldDecayAnnealing",
+     {detail::groups::policy, detail::groups::warmup, detail::groups::hold, "power cycle"}},
+    {"LinearAnnealingWithWarmUp", {"warmup_steps max_steps last_epoch"}, "warmup_steps"},
+    {"StepLR", {"step_size gamma last_epoch verbose"}, "step_size"},
+    {"ExponentialLR", {"gamma last_epoch verbose"}, "gamma"},
+    {"CyclicLR",
+     {"base_lr max_lr step_size_up step_size_down mode gamma scale_fn scale_mode", "cycle_momentum base_momentum",
+      "max_momentum last_epoch verbose"},
+     "base_lr max_lr"},
+    {"ReduceLROnPlateau", {"mode factor patience threshold threshold_mode cooldown min_lr eps verbose"}},
+};
+
+/// Keys of `model.optim.sched` that NeMo takes out before it calls the schedule (sheet, 11.1).
+inline constexpr std::string_view sched_keys =
+    "name args max_steps monitor reduce_on_plateau t_max_epochs t_accumulate_grad_batches t_limit_train_batches "
+    "t_num_workers";
+
+/// The words of a text between single blanks.
+inline std::vector<std::string_view> words(std::string_view text) {
+  std::vector<std::string_view> out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    out.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+}  // namespace shardplan
