@@ -1,7 +1,7 @@
 #include "job_arguments.hpp"
 
-#include <CLI/CLI.hpp>
 #include <shardplan/config/yaml.hpp>
+#include "cli11.hpp"
 
 namespace cli {
 

@@ -1,12 +1,14 @@
 // The command line of shardplan.
 #include <fmt/core.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <csignal>
+#include <optional>
 #include <shardplan/core.hpp>
 #include <shardplan/version.hpp>
 
+#include "cli11.hpp"
 #include "console.hpp"
 #include "verbs.hpp"
 

@@ -1,8 +1,8 @@
 // shardplan plan CONFIG.yaml: what a configuration means for every rank.
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <memory>
 #include <shardplan/report.hpp>
+#include "cli11.hpp"
 
 #include "console.hpp"
 #include "job_arguments.hpp"

@@ -108,13 +108,14 @@ void check_mesh(const Field& file) {
   const Field input = file["input"];
   const Mesh mesh(world_of(input), degrees_of(input), compat);
   SideGroups made(mesh);
-  Json side_errors = Json::object();
-  if (input.has("token_shuffle_group_size"))
-    if (refusal([&] { made.token_shuffle(input["token_shuffle_group_size"].number()); }))
-      side_errors["token_shuffle"] = Json::object();
-  if (input.has("kv_shared_group_size"))
-    made.kv_shared(input["kv_shared_group_size"].number(), input.get("kv_sequential_ranks", false));
-  if (input.has("draft_group_size")) made.draft(input["draft_group_size"].number());
+  Json side_errors = Json::object();  // groups and accessors that fail, by name; what is recorded of each is commentary
+  const auto side_group = [&](const char* key, const char* name, auto make) {
+    if (input.has(key) && refusal([&] { make(input[key].number()); })) side_errors[name] = Json::object();
+  };
+  side_group("token_shuffle_group_size", "token_shuffle", [&](Index size) { made.token_shuffle(size); });
+  const bool sequential = input.get("kv_sequential_ranks", false);
+  side_group("kv_shared_group_size", "kv_shared", [&](Index size) { made.kv_shared(size, sequential); });
+  side_group("draft_group_size", "draft", [&](Index size) { made.draft(size); });
 
   file.expect("effective", {{"tp", mesh.degrees().tensor},
                             {"pp", mesh.degrees().pipeline},

@@ -22,8 +22,9 @@ constexpr bool agrees(const G& grid) {
   return true;
 }
 
-using Static = Grid<{pp, 2}, {dp, 3}, {tp, 4}>;
-using Mixed = Grid<{pp, 2}, {dp, dynamic_extent}, {cp, dynamic_extent}, {tp, 8}>;
+using Static = Grid<StaticExtent{pp, 2}, StaticExtent{dp, 3}, StaticExtent{tp, 4}>;
+using Mixed =
+    Grid<StaticExtent{pp, 2}, StaticExtent{dp, dynamic_extent}, StaticExtent{cp, dynamic_extent}, StaticExtent{tp, 8}>;
 
 }  // namespace
 
@@ -49,7 +50,7 @@ TEST_CASE("grid: equals its view for all small dynamic extents") {
 }
 
 TEST_CASE("grid: the same in a world of a million ranks") {
-  const Grid<{pp, 16}, {dp, dynamic_extent}, {tp, 8}> grid(8192);
+  const Grid<StaticExtent{pp, 16}, StaticExtent{dp, dynamic_extent}, StaticExtent{tp, 8}> grid(8192);
   const View view = grid.view();
   REQUIRE(grid.size() == Index{1} << 20);
   for (const Index r : {0, 1, 77, 65'535, 65'536, 999'999, (1 << 20) - 1}) {

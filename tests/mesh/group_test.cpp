@@ -126,4 +126,8 @@ TEST_CASE("group list: what it refuses") {
   CHECK(thrown([&] { GroupList(view, {x}, {}); }) == Ids{"SP-MESH-007"});
   CHECK(thrown([&] { GroupList(view, {x}, {y, x}); }) == Ids{"SP-MESH-007"});
   CHECK(thrown([&] { GroupList(view, {x, x}, {y}); }) == Ids{"SP-MESH-007"});
+  CHECK(thrown([&] { GroupList(view, {y}, {x}, {{0, 3}}); }) == Ids{"SP-MESH-009"});
+  CHECK(thrown([&] { GroupList(view, {y}, {x}, {{-1}}); }) == Ids{"SP-MESH-009"});
+  CHECK(thrown([&] { GroupList(view, {y}, {x}, {{0, 1}, {2}}); }) == Ids{"SP-MESH-009"});
+  CHECK(thrown([&] { GroupList(view, {y}, {x}, {{}}); }) == Ids{"SP-MESH-009"});
 }

@@ -9,7 +9,7 @@ namespace shardplan {
 /// Extent of a grid axis that is only known when the program runs.
 inline constexpr Index dynamic_extent = -1;
 
-/// An axis and its extent as a compile-time tag: `Extent{tp, 8}`, `Extent{dp, dynamic_extent}`.
+/// An axis and its extent as a compile-time tag: `StaticExtent{tp, 8}`, `StaticExtent{dp, dynamic_extent}`.
 struct StaticExtent {
   Axis axis;
   Index extent;

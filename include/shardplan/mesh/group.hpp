@@ -147,16 +147,17 @@ constexpr Group::iterator Group::end() const { return {*this, size()}; }
 /// Every group of one kind, lazily, in the order in which the system that owns the kind creates them.
 ///
 /// A kind is {view, member axes (major first), axes that number the groups (outer first)}, and optionally positions to
-/// pick out of every group: then each group yields one list entry per pick.
+/// pick out of every group: then each group yields one list entry per pick. All picks name equally many positions.
 class GroupList {
  public:
   using Axes = InlineVector<Axis, 4>;
   using Picks = InlineVector<InlineVector<Index, 2>, 1>;
 
   constexpr GroupList() = default;
-  /// Errors SP-MESH-007 for an axis the view does not have, or one that is in neither list or in both.
-  constexpr GroupList(View view, const Axes& members, const Axes& order, Picks picks = {})
-      : view_(std::move(view)), picks_(std::move(picks)) {
+  /// Errors SP-MESH-007 an axis the view does not have, or one that is in neither list or in both; SP-MESH-009 a pick
+  /// that is no position of a group, or of another length than the first.
+  constexpr GroupList(View view, const Axes& members, const Axes& order, const Picks& picks = {})
+      : view_(std::move(view)), pick_size_(picks.empty() ? 0 : picks[0].size()) {
     for (const Axis axis : members) members_.push_back(view_.at(axis));
     for (const Axis axis : order) order_.push_back(view_.at(axis));
     InlineVector<Index, 6> seen(view_.axes().size(), 0);
@@ -166,6 +167,17 @@ class GroupList {
       if (seen[i] != 1)
         fail("SP-MESH-007", concat("axis ", view_.axes()[i].axis.name(), " occurs ", seen[i], " times in a group kind"),
              "once");
+    Index count = 1;
+    for (const std::size_t axis : members_) count *= view_.axes()[axis].size;
+    for (const auto& pick : picks) {
+      if (pick.empty() || pick.size() != pick_size_)
+        fail("SP-MESH-009", concat("a pick of ", pick.size(), " positions after one of ", pick_size_));
+      for (const Index position : pick) {
+        if (position < 0 || position >= count)
+          fail("SP-MESH-009", concat("position ", position, " of a group of ", count), concat("0 to ", count - 1));
+        picks_.push_back(position);
+      }
+    }
   }
 
   constexpr std::size_t size() const {
@@ -210,17 +222,21 @@ class GroupList {
   constexpr const View& view() const { return view_; }
 
  private:
-  constexpr std::size_t per_group() const { return picks_.empty() ? 1 : picks_.size(); }
+  constexpr std::size_t per_group() const { return picks_.empty() ? 1 : picks_.size() / pick_size_; }
 
   constexpr Group group(const Place& place, std::size_t pick) const {
-    const Group out(view_, members_, place);
-    return picks_.empty() ? out : out.pick(picks_[pick]);
+    const Group whole(view_, members_, place);
+    if (picks_.empty()) return whole;
+    InlineVector<Index, 2> positions;
+    for (std::size_t i = 0; i < pick_size_; ++i) positions.push_back(picks_[pick * pick_size_ + i]);
+    return whole.pick(positions);
   }
 
   View view_;
   InlineVector<std::size_t, 4> members_;
   InlineVector<std::size_t, 4> order_;
-  Picks picks_;
+  InlineVector<Index, 2> picks_;  ///< one after the other
+  std::size_t pick_size_ = 0;
 };
 
 }  // namespace shardplan

@@ -217,6 +217,7 @@ class Mesh {
   }
 
   /// Groups of the ranks that share a weight on several stages (1.10), such as tied embeddings on {0, last}.
+  /// Errors SP-MESH-009 for a stage there is not.
   constexpr GroupList shared_weight_groups(const InlineVector<Index, 2>& stages) const {
     if (!dialect_.plain_side_groups) return {dense_, {pp}, {dp, cp, tp}, {stages}};
     const Axis rest{"rest"};

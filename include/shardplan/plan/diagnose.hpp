@@ -66,7 +66,8 @@ Partition partition_layers(const Registry& parameters, const Strategy& s) {
     if (layer >= names.size()) names.resize(layer + 1);
     if (!names[layer].empty()) continue;
     // "model.layers.3.mlp.up.weight" of layer 3: the layer is "model.layers.3".
-    const std::string_view path = name(parameter);
+    const auto& own_name = name(parameter);  // kept: a host may answer with a string of its own
+    const std::string_view path = own_name;
     const std::string number = concat('.', held.layer, '.');
     const std::size_t at = path.find(number);
     names[layer] = path.substr(0, at == path.npos ? at : at + number.size() - 1);

@@ -12,7 +12,7 @@ namespace detail {
 
 /// Calls the free function from inside classes whose own `name` would hide it.
 template <class P>
-std::string_view name_of(const P& p) {
+decltype(auto) name_of(const P& p) {
   return name(p);
 }
 
@@ -25,7 +25,8 @@ class LocalTensor {
   LocalTensor(const Item& item, const Layout& layout, const Shard& shard, StageId stage, Dtype type)
       : item_(&item), layout_(&layout), shard_(&shard), stage_(stage), dtype_(type) {}
 
-  std::string_view name() const noexcept { return detail::name_of(*item_); }
+  /// As its record answers: a view, or a host's own string.
+  decltype(auto) name() const noexcept { return detail::name_of(*item_); }
   Dtype dtype() const noexcept { return dtype_; }
   /// Whole and unpadded.
   const Shape& full_shape() const noexcept { return layout_->shape(); }
