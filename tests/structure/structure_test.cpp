@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 #include <shardplan/core/rules.hpp>
 #include <shardplan/version.hpp>
@@ -113,7 +114,9 @@ TEST_CASE("shardplan.hpp reaches every planning room") {
   const auto reached = closure("shardplan/shardplan.hpp");
   for (const std::string& room : structure::rooms) {
     if (room == "shardplan") break;
-    CHECK_MESSAGE(reached.contains("shardplan/" + room + ".hpp"), room);
+    const std::string folder = "shardplan/" + room + "/";
+    const bool reaches = std::any_of(reached.begin(), reached.end(), [&](const std::string& header) { return header.starts_with(folder); });
+    CHECK_MESSAGE(reaches, room);
   }
 }
 

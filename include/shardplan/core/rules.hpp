@@ -63,7 +63,6 @@ inline constexpr Rule rule_table[] = {
     {"SP-CORE-001", Severity::error, "a size does not fit 64 bits"},
     // mesh
     {"SP-MESH-001", Severity::error, "degrees and sizes are positive"},
-    {"SP-MESH-002", Severity::error, "a degree is not larger than the world"},
     {"SP-MESH-003", Severity::error, "the hardware is one of trn1, trn1n, inf2, trn2, trn3"},
     {"SP-MESH-004", Severity::error, "a view's axes are distinct, its digits build up every axis, its wire is a permutation"},
     {"SP-MESH-005", Severity::error, "tensor size 4 on trn1 needs whole nodes of data-parallel ranks, no context or expert axis"},

@@ -59,7 +59,7 @@ class FlatLayout {
           sink(FlatSlice{entry.tensor,
                          {both.begin - entry.offset, both.end - entry.offset},
                          both.begin,
-                         run.local + both.begin - run.start});
+                         run.local + (both.begin - run.start)});
       }
     }
   }

@@ -93,7 +93,7 @@ struct Pusher {
           const Interval part = parts[k], mine = intersect(in, part);
           if (mine.empty()) continue;
           if (fix_part(cut, cut.mirrored ? count - 1 - k : k))
-            on(part.size(), {mine.begin - part.begin, mine.end - part.begin}, global + mine.begin - in.begin);
+            on(part.size(), {mine.begin - part.begin, mine.end - part.begin}, global + (mine.begin - in.begin));
           fixed = before;
         }
         return;
@@ -101,7 +101,7 @@ struct Pusher {
       case CutKind::slice: {
         const Interval kept = intersect(in, {cut.value, cut.limit});
         return on(cut.limit - cut.value, {kept.begin - cut.value, kept.end - cut.value},
-                  global + kept.begin - in.begin);
+                  global + (kept.begin - in.begin));
       }
       case CutKind::pad:
         return on(output_size(program, cut, n, Fixed{*this}), in, global);
@@ -122,7 +122,7 @@ struct Pusher {
           child.part = part;
           child.parent_length = n;
           push(child, 0, whole.size(), {mine.begin - whole.begin, mine.end - whole.begin},
-               global + mine.begin - in.begin);
+               global + (mine.begin - in.begin));
         }
         return;
       }
@@ -153,7 +153,8 @@ struct Pusher {
       }
       for (; low < entries && table[by_entry[low]] == block; ++low) {
         const Index shift = (by_entry[low] - block) * size;
-        push(track, level + 1, size * entries, {mine.begin + shift, mine.end + shift}, global + mine.begin - in.begin);
+        push(track, level + 1, size * entries, {mine.begin + shift, mine.end + shift},
+             global + (mine.begin - in.begin));
       }
     }
   }
