@@ -173,3 +173,17 @@ TEST_CASE("totals follow the formula for every combination of switches") {
                     (tied ? 1 : 2) * v * h + (learned ? s * h : 0) + layers * layer + nu * h);
             }
 }
+
+TEST_CASE("a vocabulary as Megatron pads it") {
+  CHECK(megatron_vocabulary(50257, 128, 8) == 51200);
+  CHECK(megatron_vocabulary(128, 128, 1) == 128);
+  for (Index size = 1; size <= 40; ++size)
+    for (Index multiple = 1; multiple <= 6; ++multiple)
+      for (Index tensor = 1; tensor <= 4; ++tensor) {
+        const Index padded = megatron_vocabulary(size, multiple, tensor);
+        CHECK(padded % (multiple * tensor) == 0);
+        CHECK((size <= padded && padded < size + multiple * tensor));
+      }
+  CHECK(thrown_ids([] { megatron_vocabulary(0, 0, 0); }) == std::vector<std::string>(3, "SP-MODEL-002"));
+  CHECK(thrown_ids([] { megatron_vocabulary(10, 128, 0); }) == std::vector<std::string>{"SP-MODEL-002"});
+}
