@@ -22,6 +22,7 @@ TEST_CASE("overrides change, add and are typed") {
     CAPTURE(bad);
     CHECK(thrown([&] { changed({std::string(bad)}); }) == Ids{"SP-CONFIG-015"});
   }
+  CHECK(changed({"a.b=2"}).as<Mapping>()->find("a")->value.as<Mapping>()->find("b")->mark.file->starts_with("--set"));
   try {
     changed({"a.b.c=1"});
     FAIL("a scalar was given a key");

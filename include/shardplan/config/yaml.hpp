@@ -23,7 +23,7 @@ inline void apply_override(Node& root, const std::string& text) {
     if (equals == text.npos) fail("SP-CONFIG-015", concat("'", text, "' has no '='"), "write --set trainer.devices=32");
     Node value = read_yaml_text(std::string_view(text).substr(equals + 1), *mark.file);
     value.mark = mark;
-    set_path(root, std::string_view(text).substr(0, equals), std::move(value));
+    set_path(root, std::string_view(text).substr(0, equals), std::move(value), &mark);
   } catch (const Error& error) {
     Diagnostic what = error.diagnostics()[0];
     if (what.id != "SP-CONFIG-015")
