@@ -42,7 +42,7 @@ Config bound(std::vector<std::string_view> changes) {
 Ids findings(std::vector<std::string_view> changes) {
   Ids out;
   for (const Diagnostic& one : bind(with(changes)).diagnostics)
-    out.push_back(concat(one.id, ' ', one.origins.at(0).key));
+    out.push_back(concat(one.id, ' ', one.origins[0].key));
   return out;
 }
 
@@ -146,7 +146,7 @@ TEST_CASE("required keys: all that is missing at once, errors where a plan needs
   Ids errors;
   for (const Diagnostic& one : empty.diagnostics) {
     CHECK(one.id == "SP-CONFIG-012");
-    if (one.severity == Severity::error) errors.push_back(one.origins.at(0).key);
+    if (one.severity == Severity::error) errors.push_back(one.origins[0].key);
   }
   CHECK(errors == Ids{"model_source", "distributed_strategy.tensor_model_parallel_size",
                       "distributed_strategy.pipeline_model_parallel_size", "data.micro_batch_size",

@@ -300,7 +300,7 @@ TEST_CASE("findings stand at the keys of the file, or in config.json") {
     } catch (const Error& error) {
       if (const Diagnostic* one = find(error.diagnostics(), id)) return one->origins;
     }
-    return std::vector<Origin>{};
+    return Origins{};
   };
   constexpr std::string_view tensor = "distributed_strategy.tensor_model_parallel_size";
   auto at = origins(hf_text, "distributed_strategy.tensor_model_parallel_size=32", "R5", small_json());

@@ -132,7 +132,7 @@ TEST_CASE("an unknown type is R25 and names its neighbour") {
   CHECK(said.message.find("mixed_precison") != std::string::npos);
   CHECK(said.hint.starts_with("mixed_precision?"));
   CHECK(said.hint.find("manual") != std::string::npos);
-  CHECK(said.origins.front().key == "precision.type");
+  CHECK(said.origins[0].key == "precision.type");
 }
 
 TEST_CASE("states of an optimizer") {

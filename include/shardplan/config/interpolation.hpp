@@ -82,7 +82,9 @@ class Resolver {
 
   void report(const Node& node, Diagnostic what) {
     if (diagnostics_.size() >= limits::findings) return;
-    what.origins.insert(what.origins.begin(), origin(path_of(&node), node.mark));
+    Origins all{origin(path_of(&node), node.mark)};
+    all.append(what.origins);
+    what.origins = std::move(all);
     diagnostics_.push_back(std::move(what));
   }
 

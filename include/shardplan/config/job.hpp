@@ -91,7 +91,7 @@ inline bool left_open(const Config& config, std::string_view path) {
 /// has from its config.json is named as there: in `hf_file`, or where the configuration should name one.
 inline Diagnostics located(Diagnostics all, const Config& config, const std::string& hf_file = {}) {
   for (Diagnostic& one : all) {
-    std::vector<Origin> found;
+    Origins found;
     for (const Origin& origin : one.origins) {
       const std::size_t before = found.size();
       for (const detail::ArgumentKey& key : detail::argument_keys) {

@@ -168,7 +168,7 @@ inline void precision(Examination& e) {
   }
   if (p.type != "manual") return;
   std::vector<std::string> wrong;
-  std::vector<Origin> origins;
+  Origins origins;
   for (const std::string_view key : {"xla_use_bf16", "xla_downcast_bf16", "neuron_rt_stochastic_rounding_en"}) {
     const std::string path = join_path("precision", key);
     const Node* given = e.config.given(path);

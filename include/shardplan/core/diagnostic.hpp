@@ -1,9 +1,11 @@
 #pragma once
 #include <exception>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <shardplan/core/inline_vector.hpp>
 #include <shardplan/core/rules.hpp>
 #include <shardplan/core/text.hpp>
 
@@ -20,13 +22,16 @@ struct Origin {
   friend bool operator==(const Origin&, const Origin&) = default;
 };
 
+/// Most findings have one or two.
+using Origins = InlineVector<Origin, 1>;
+
 /// One finding.
 struct Diagnostic {
   std::string_view id;          ///< stable id of the rule table, never reused
   Severity severity{};          ///< taken from the rule table unless a caller says otherwise
   std::string message;          ///< the rule with the numbers put in
   std::string hint;             ///< what would be valid nearby; may be empty
-  std::vector<Origin> origins;  ///< the inputs it is about, most telling first
+  Origins origins;            ///< the inputs it is about, most telling first
 
   friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
 };
@@ -34,11 +39,14 @@ struct Diagnostic {
 /// All findings about one input, in the order of the checks; the same on every rank.
 using Diagnostics = std::vector<Diagnostic>;
 
+/// The inputs that a finding is about, as a call names them: `{"heads", "tensor"}`.
+using Keys = std::initializer_list<std::string_view>;
+
 /// A finding of rule `id` with the severity that the rule table gives it.
 inline Diagnostic finding(std::string_view id, std::string message, std::string hint = {},
-                          std::vector<std::string> keys = {}) {
+                          Keys keys = {}) {
   Diagnostic out{rule(id).id, rule(id).severity, std::move(message), std::move(hint), {}};
-  for (auto& key : keys) out.origins.push_back({std::move(key), {}, 0, 0});
+  for (const std::string_view key : keys) out.origins.push_back({std::string(key), {}, 0, 0});
   return out;
 }
 
@@ -92,8 +100,8 @@ class Error : public std::exception {
 
 /// Throws `Error` with one finding. Reached in constant evaluation it is a compile error at that line.
 [[noreturn]] inline void fail(std::string_view id, std::string message, std::string hint = {},
-                              std::vector<std::string> keys = {}) {
-  throw Error(finding(id, std::move(message), std::move(hint), std::move(keys)));
+                              Keys keys = {}) {
+  throw Error(finding(id, std::move(message), std::move(hint), keys));
 }
 
 }  // namespace shardplan

@@ -1,10 +1,41 @@
 #pragma once
-#include <iterator>
-
 #include <shardplan/mesh/view.hpp>
 
 /// Groups of ranks as arithmetic: nothing here ever lists the world.
 namespace shardplan {
+
+/// Random access (as C++20 means it) over anything with operator[](std::size_t): a position and the range it belongs to.
+template <class Range, class Item>
+class IndexIterator {
+ public:
+  using value_type = Item;
+  using difference_type = std::ptrdiff_t;
+
+  constexpr IndexIterator() = default;
+  constexpr IndexIterator(const Range& range, std::size_t at) : range_(&range), at_(static_cast<difference_type>(at)) {}
+
+  constexpr Item operator*() const { return (*range_)[static_cast<std::size_t>(at_)]; }
+  constexpr Item operator[](difference_type n) const { return *(*this + n); }
+  constexpr IndexIterator& operator++() { return *this += 1; }
+  constexpr IndexIterator operator++(int) { return std::exchange(*this, *this + 1); }
+  constexpr IndexIterator& operator--() { return *this -= 1; }
+  constexpr IndexIterator operator--(int) { return std::exchange(*this, *this - 1); }
+  constexpr IndexIterator& operator+=(difference_type n) {
+    at_ += n;
+    return *this;
+  }
+  constexpr IndexIterator& operator-=(difference_type n) { return *this += -n; }
+  friend constexpr IndexIterator operator+(IndexIterator it, difference_type n) { return it += n; }
+  friend constexpr IndexIterator operator+(difference_type n, IndexIterator it) { return it += n; }
+  friend constexpr IndexIterator operator-(IndexIterator it, difference_type n) { return it -= n; }
+  friend constexpr difference_type operator-(IndexIterator a, IndexIterator b) { return a.at_ - b.at_; }
+  friend constexpr bool operator==(IndexIterator a, IndexIterator b) { return a.at_ == b.at_; }
+  friend constexpr auto operator<=>(IndexIterator a, IndexIterator b) { return a.at_ <=> b.at_; }
+
+ private:
+  const Range* range_ = nullptr;
+  difference_type at_ = 0;
+};
 
 /// The ranks that differ in some digits of a view and agree in all others, in the order of those digits.
 /// A value of a few numbers: the k-th member and the position of a rank are O(digits).
@@ -15,7 +46,7 @@ class Group {
     Index stride;
     friend constexpr bool operator==(const Member&, const Member&) = default;
   };
-  class iterator;
+  using iterator = IndexIterator<Group, Rank>;
 
   constexpr Group() = default;
   /// The ranks of a view that agree with a place in all axes but those at the positions `members`, major first.
@@ -76,8 +107,8 @@ class Group {
     return out;
   }
 
-  constexpr iterator begin() const;
-  constexpr iterator end() const;
+  constexpr iterator begin() const { return {*this, 0}; }
+  constexpr iterator end() const { return {*this, size()}; }
 
   /// The same ranks in the same order, however they are described.
   friend constexpr bool operator==(const Group& a, const Group& b) {
@@ -100,49 +131,6 @@ class Group {
   InlineVector<Index, 2> picks_;     ///< positions kept; empty: all
   Wire wire_;
 };
-
-/// Random access over anything with operator[](std::size_t): a position and the range it belongs to.
-template <class Range, class Item>
-class IndexIterator {
- public:
-  using iterator_category = std::random_access_iterator_tag;
-  using value_type = Item;
-  using difference_type = std::ptrdiff_t;
-  using pointer = void;
-  using reference = Item;
-
-  constexpr IndexIterator() = default;
-  constexpr IndexIterator(const Range& range, std::size_t at) : range_(&range), at_(static_cast<difference_type>(at)) {}
-
-  constexpr Item operator*() const { return (*range_)[static_cast<std::size_t>(at_)]; }
-  constexpr Item operator[](difference_type n) const { return *(*this + n); }
-  constexpr IndexIterator& operator++() { return *this += 1; }
-  constexpr IndexIterator operator++(int) { return std::exchange(*this, *this + 1); }
-  constexpr IndexIterator& operator--() { return *this -= 1; }
-  constexpr IndexIterator operator--(int) { return std::exchange(*this, *this - 1); }
-  constexpr IndexIterator& operator+=(difference_type n) {
-    at_ += n;
-    return *this;
-  }
-  constexpr IndexIterator& operator-=(difference_type n) { return *this += -n; }
-  friend constexpr IndexIterator operator+(IndexIterator it, difference_type n) { return it += n; }
-  friend constexpr IndexIterator operator+(difference_type n, IndexIterator it) { return it += n; }
-  friend constexpr IndexIterator operator-(IndexIterator it, difference_type n) { return it -= n; }
-  friend constexpr difference_type operator-(IndexIterator a, IndexIterator b) { return a.at_ - b.at_; }
-  friend constexpr bool operator==(IndexIterator a, IndexIterator b) { return a.at_ == b.at_; }
-  friend constexpr auto operator<=>(IndexIterator a, IndexIterator b) { return a.at_ <=> b.at_; }
-
- private:
-  const Range* range_ = nullptr;
-  difference_type at_ = 0;
-};
-
-class Group::iterator : public IndexIterator<Group, Rank> {
- public:
-  using IndexIterator::IndexIterator;
-};
-constexpr Group::iterator Group::begin() const { return {*this, 0}; }
-constexpr Group::iterator Group::end() const { return {*this, size()}; }
 
 /// Every group of one kind, lazily, in the order in which the system that owns the kind creates them.
 ///

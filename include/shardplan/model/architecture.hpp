@@ -139,8 +139,8 @@ inline Diagnostics diagnose(const Architecture& a) {
                           {"heads", "kv_heads"}));
   }
 
-  const auto excluded = [&](bool together, std::string what, std::string hint, std::vector<std::string> keys) {
-    if (together) out.push_back(finding("SP-MODEL-004", std::move(what), std::move(hint), std::move(keys)));
+  const auto excluded = [&](bool together, std::string what, std::string hint, Keys keys) {
+    if (together) out.push_back(finding("SP-MODEL-004", std::move(what), std::move(hint), keys));
   };
   if (experts && top_k && moe_frequency && a.experts > 0) {
     excluded(a.top_k > a.experts, concat("top_k (", a.top_k, ") is larger than experts (", a.experts, ")"),

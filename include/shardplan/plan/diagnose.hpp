@@ -28,8 +28,8 @@ class Rules {
  public:
   explicit Rules(Diagnostics& out) : out_(out) {}
 
-  void add(std::string_view id, std::string message, std::string hint, std::vector<std::string> keys) {
-    out_.push_back(finding(id, std::move(message), std::move(hint), std::move(keys)));
+  void add(std::string_view id, std::string message, std::string hint, Keys keys) {
+    out_.push_back(finding(id, std::move(message), std::move(hint), keys));
   }
 
   struct Number {

@@ -49,9 +49,9 @@ inline void check_convolution(Check& check, const Convolution& layer, const Dial
   positive("stride", layer.stride);
   positive("dilation", layer.dilation);
   check.positive("groups", layer.groups);
-  const auto limit = [&](bool wrong, std::string_view message, std::string_view hint, std::vector<std::string> keys) {
+  const auto limit = [&](bool wrong, std::string_view message, std::string_view hint, Keys keys) {
     check.refuse_if(wrong && dialect.nxd_limits, "SP-TENSOR-003", message, concat(hint, ", or the strict dialect"),
-                    std::move(keys));
+                    keys);
   };
   limit(layer.dilation != std::array<Index, 2>{1, 1},
         concat("NxD does not dilate, not by ", layer.dilation[0], " x ", layer.dilation[1]), "dilation 1",

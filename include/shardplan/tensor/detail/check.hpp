@@ -23,17 +23,17 @@ class Check {
 
   /// Finds fault `id` where `wrong`; `message` follows the name of the subject.
   void refuse_if(bool wrong, std::string_view id, std::string_view message, std::string_view hint = {},
-                 std::vector<std::string> keys = {}) {
-    if (wrong) out_.push_back(finding(id, concat(subject_, ": ", message), std::string(hint), std::move(keys)));
+                 Keys keys = {}) {
+    if (wrong) out_.push_back(finding(id, concat(subject_, ": ", message), std::string(hint), keys));
   }
 
   /// Finds fault `id` unless `size`, called `what`, is a multiple of `unit` > 0.
-  void multiple(std::string_view id, std::string_view what, Index size, Index unit, std::vector<std::string> keys) {
+  void multiple(std::string_view id, std::string_view what, Index size, Index unit, Keys keys) {
     if (size % unit == 0) return;
     refuse_if(true, id, concat(what, " (", size, ") is not a multiple of ", unit),
               concat(nearest_multiples(size, unit), ", or a divisor such as ",
                      nearest_divisors(size > 0 ? size : 1, unit).below, " instead of ", unit),
-              std::move(keys));
+              keys);
   }
 
   /// Finds fault unless `size`, called `what`, counts something.
