@@ -28,7 +28,8 @@ _shardplan() {
         options=$verbs
       else
         compopt -o filenames
-        mapfile -t COMPREPLY < <(compgen -d -- "$current"; compgen -f -X '!*.@(yaml|yml)' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -d -- "$current"; compgen -f -X '!*.yaml' -- "$current"
+          compgen -f -X '!*.yml' -- "$current")
         return
       fi ;;
   esac

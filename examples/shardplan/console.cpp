@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <system_error>
 
@@ -52,6 +53,9 @@ std::size_t page_width() {
   return size.ws_col;
 }
 
+// Not fmt::print, which throws where nothing can be written.
+void say(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
 void print(const shardplan::Diagnostics& findings) {
   for (const shardplan::Diagnostic& one : findings) {
     std::string text = shardplan::concat(one);
@@ -59,13 +63,13 @@ void print(const shardplan::Diagnostics& findings) {
     // Behind the position, whose file may have any name.
     const std::size_t at = text.find(fmt::format("{} {}: ", severity, one.id));
     text.replace(at, severity.size(), coloured(one.severity, severity));
-    fmt::print(stderr, "{}\n", text);
+    say(text += '\n');
   }
 }
 
 void print_error(const std::string& message, const std::string& hint) {
-  fmt::print(stderr, "{}: {}\n", coloured(shardplan::Severity::error, "error"), message);
-  if (!hint.empty()) fmt::print(stderr, "  hint: {}\n", hint);
+  say(fmt::format("{}: {}\n", coloured(shardplan::Severity::error, "error"), message));
+  if (!hint.empty()) say(fmt::format("  hint: {}\n", hint));
 }
 
 }  // namespace cli

@@ -23,6 +23,9 @@ struct Closed {};
 /// Columns of the terminal that stdout is; 0 where it is none, and then lines may have any length.
 std::size_t page_width();
 
+/// Text on stderr. That it cannot be written is no reason to keep back a result, and there is nobody to tell.
+void say(const std::string& text);
+
 /// Findings on stderr, one after the other, their severities in colour on a terminal unless NO_COLOR is set.
 void print(const shardplan::Diagnostics& findings);
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <shardplan/core.hpp>
 #include <shardplan/version.hpp>
+#include <sstream>
 
 #include "cli11.hpp"
 #include "console.hpp"
@@ -72,7 +73,10 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {
-    return app.exit(asked);  // help or version
+    std::ostringstream text;  // help or version
+    app.exit(asked, text, text);
+    cli::Output{text.str()}.flush();
+    return cli::done;
   } catch (const CLI::ParseError& error) {
     const cli::Verb* verb = given();
     const CLI::App& at = verb != nullptr ? *verb->command : app;
@@ -84,7 +88,7 @@ int run(int argc, char** argv) {
   const cli::Verb* verb = given();
   if (const auto code = leftovers(verb != nullptr ? *verb->command : app)) return *code;
   if (verb == nullptr) {
-    fmt::print(stderr, "{}", app.help());
+    cli::say(app.help());
     return cli::bad_input;
   }
   return verb->run();

@@ -18,6 +18,7 @@
 #include <shardplan/config/huggingface.hpp>
 #include <shardplan/config/interpolation.hpp>
 #include <shardplan/config/job.hpp>
+#include <shardplan/config/located.hpp>
 #include <shardplan/config/model_section.hpp>
 #include <shardplan/config/node.hpp>
 #include <shardplan/config/overrides.hpp>

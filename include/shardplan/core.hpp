@@ -4,3 +4,4 @@
 #include <shardplan/core/dialect.hpp>
 #include <shardplan/core/dtype.hpp>
 #include <shardplan/core/shape.hpp>
+#include <shardplan/core/utf8.hpp>

@@ -10,9 +10,11 @@
 ///   SideGroups             groups that NxD makes when a layer asks for them               mesh/side_groups.hpp
 ///   Accessors              what NxD tells a rank about itself                             mesh/accessors.hpp
 ///   defects                where that contradicts the mesh                                mesh/defects.hpp
+///   group_differences      which groups of a job NxD builds otherwise, without a look     mesh/differences.hpp
 ///   experts_of             which experts an expert rank holds                             mesh/experts.hpp
 ///
 /// Every query is O(axes) and independent of the number of ranks; nothing here stores a list of them.
 #include <shardplan/mesh/defects.hpp>
+#include <shardplan/mesh/differences.hpp>
 #include <shardplan/mesh/experts.hpp>
 #include <shardplan/mesh/grid.hpp>

@@ -9,6 +9,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// The command line, run as a user runs it.
@@ -20,11 +21,15 @@ struct Result {
   std::string err;
 };
 
+/// What stderr is. All but the first two keep nothing of it.
+enum class Stderr { pipe, terminal, full, closed, unread };
+
 struct Run {
   std::vector<std::string> arguments;
   std::vector<std::string> environment{};  ///< NAME=value, on top of ours
-  bool on_terminal = false;                ///< stderr is one
-  std::string out_file{};                  ///< where stdout goes; empty: into the result
+  std::string folder{};                    ///< where the program runs; empty: here
+  Stderr err = Stderr::pipe;
+  std::string out_file{};  ///< where stdout goes; empty: into the result
   /// Called with the process and what came on stdout so far, after each read; false closes our end of stdout.
   std::function<bool(pid_t, const std::string&)> watch{};
 };
@@ -33,7 +38,7 @@ struct Run {
 inline Result run_as(const Run& how) {
   int out[2], err[2];
   if (pipe(out) != 0) throw std::runtime_error("no pipe");
-  if (how.on_terminal) {
+  if (how.err == Stderr::terminal) {
     err[0] = posix_openpt(O_RDWR | O_NOCTTY);
     if (err[0] < 0 || grantpt(err[0]) != 0 || unlockpt(err[0]) != 0) throw std::runtime_error("no terminal");
     err[1] = open(ptsname(err[0]), O_RDWR | O_NOCTTY);
@@ -43,8 +48,10 @@ inline Result run_as(const Run& how) {
   const pid_t child = fork();
   if (child == 0) {
     dup2(how.out_file.empty() ? out[1] : open(how.out_file.c_str(), O_WRONLY), STDOUT_FILENO);
-    dup2(err[1], STDERR_FILENO);
+    dup2(how.err == Stderr::full ? open("/dev/full", O_WRONLY) : err[1], STDERR_FILENO);
     for (const int descriptor : {out[0], out[1], err[0], err[1]}) close(descriptor);
+    if (how.err == Stderr::closed) close(STDERR_FILENO);
+    if (!how.folder.empty() && chdir(how.folder.c_str()) != 0) _exit(127);
     unsetenv("NO_COLOR");
     for (const std::string& variable : how.environment) putenv(const_cast<char*>(variable.c_str()));
     std::vector<char*> words{const_cast<char*>(SHARDPLAN_CLI)};
@@ -55,6 +62,7 @@ inline Result run_as(const Run& how) {
   }
   close(out[1]);
   close(err[1]);
+  if (how.err == Stderr::unread) close(std::exchange(err[0], -1));
 
   Result result;
   pollfd ends[] = {{out[0], POLLIN, 0}, {err[0], POLLIN, 0}};

@@ -1,4 +1,5 @@
 #include <shardplan/config/config.hpp>
+#include <shardplan/plan/precision.hpp>
 
 #include "support.hpp"
 
@@ -130,6 +131,24 @@ TEST_CASE("types are checked, and the message says both") {
   const Bound out = bind(with({"trainer.num_nodes='2'"}));
   CHECK(out.diagnostics.at(0).message == "'trainer.num_nodes' must be an integer, but is the text '2'");
   CHECK(out.diagnostics.at(0).hint == "write 2 without quotes");
+  const auto said = [](std::string_view change) {
+    const Bound wrong = bind(with({change}));
+    REQUIRE(wrong.diagnostics.size() == 1);
+    return concat(wrong.diagnostics[0].message, '|', wrong.diagnostics[0].hint);
+  };
+  CHECK(said("trainer.num_nodes=1.5") ==
+        "'trainer.num_nodes' must be an integer, but is the floating-point number 1.5|");
+  CHECK(said("data.dataloader_type=1") ==
+        "'data.dataloader_type' must be a text, but is the integer 1|put it in quotes");
+  CHECK(said("model.normalization=null") == "'model.normalization' must be a text, but is null|");
+  CHECK(said("model_source=null") == "'model_source' must be a text, but is null|one of hf, megatron");
+  const std::string types = said("precision.type=null");
+  for (const PrecisionType& one : precision_table)
+    if (one.name != "mixed_precision_SR")  // a second spelling
+      CHECK_MESSAGE(types.find(concat(' ', one.name)) != std::string::npos, one.name);
+  // What could not be read is not given.
+  CHECK(bind(with({"seed=x"})).config.seed == std::nullopt);
+  CHECK(bind(with({"model.pipeline_cuts=[a, 1]"})).config.model.pipeline_cuts == std::nullopt);
   CHECK(bound({"trainer.gradient_clip_val=1"}).trainer.gradient_clip_val == 1.0);
   CHECK(ids_of(bind(read_yaml_text("[1]")).diagnostics) == Ids{"SP-CONFIG-011"});
 }
@@ -146,6 +165,7 @@ TEST_CASE("required keys: all that is missing at once, errors where a plan needs
   Ids errors;
   for (const Diagnostic& one : empty.diagnostics) {
     CHECK(one.id == "SP-CONFIG-012");
+    CHECK_FALSE(one.hint.empty());
     if (one.severity == Severity::error) errors.push_back(one.origins[0].key);
   }
   CHECK(errors == Ids{"model_source", "distributed_strategy.tensor_model_parallel_size",
@@ -162,12 +182,21 @@ TEST_CASE("required keys: all that is missing at once, errors where a plan needs
 TEST_CASE("unknown keys are warnings with the nearest spelling") {
   const struct {
     std::string_view change, key, near;
-  } rows[] = {{"distributed_strategy.tensor_model_paralell_size=4", "distributed_strategy.tensor_model_paralell_size",
-               "tensor_model_parallel_size"},
-              {"trainer.device=4", "trainer.device", "devices"},
-              {"model.fusions.flash_attn=true", "model.fusions.flash_attn", "flash_attention"},
-              {"presicion={}", "presicion", "precision"},
-              {"data.zzz=1", "data.zzz", ""}};
+  } rows[] = {
+      {"distributed_strategy.tensor_model_paralell_size=4", "distributed_strategy.tensor_model_paralell_size",
+       "tensor_model_parallel_size"},
+      {"trainer.device=4", "trainer.device", "devices"},
+      {"model.fusions.flash_attn=true", "model.fusions.flash_attn", "flash_attention"},
+      {"presicion={}", "presicion", "precision"},
+      {"distributed_strategy.tensor_paralel=4", "distributed_strategy.tensor_paralel", "'tensor_model_parallel_size'"},
+      {"model.layers=4", "model.layers", "'num_layers'"},
+      {"model.flash_attention=true", "model.flash_attention", "'model.fusions.flash_attention'"},
+      {"trainer.zero1=true", "trainer.zero1", "'distributed_strategy.zero1'"},
+      // forbidden keys are never proposed, nor is what has little in common
+      {"model.megatron_amp_O2=true", "model.megatron_amp_O2", ""},
+      {"model.use_emhaa=true", "model.use_emhaa", ""},
+      {"base=1", "base", ""},
+      {"data.zzz=1", "data.zzz", ""}};
   for (const auto& row : rows) {
     CAPTURE(row.change);
     const Bound out = bind(with({row.change}));

@@ -283,6 +283,11 @@ TEST_CASE("interpolations that grow without bound end in a finding") {
   const auto found = [](std::string_view text_in) { return ids_of(resolve(read_yaml_text(text_in)).diagnostics); };
   CHECK(found(lists) == Ids{"SP-CONFIG-005"});
   CHECK(found(texts) == Ids{"SP-CONFIG-005"});
+  for (const std::string& grown : {lists, texts}) {  // at the key that asks for too much, not at the file
+    const Origin at = resolve(read_yaml_text(grown)).diagnostics.at(0).origins[0];
+    CHECK(at.key.starts_with('x'));
+    CHECK(at.line > 1);
+  }
   CHECK(found("a: ${multiply:${multiply:abcdefgh,1000000},1000000}\n") == Ids{"SP-CONFIG-005"});
   for (const std::string& deep : {chain, nested}) {
     const Ids ids = found(deep);

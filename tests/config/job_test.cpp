@@ -236,6 +236,8 @@ TEST_CASE("the training job") {
   CHECK(made(hf_text, "precision.type=half").precision == mixed_precision);
   CHECK(made(hf_text, "precision={type: manual, master_weights: true, xla_downcast_bf16: '1'}").precision ==
         Precision{.downcast_bf16 = true, .master_weights = true});
+  CHECK(made(hf_text, "precision={type: manual, xla_downcast_bf16: 1, xla_use_bf16: 0}").precision ==
+        Precision{.downcast_bf16 = true});  // NxDT refuses numbers (R26), but their meaning is plain
   CHECK(made(hf_text, "model.activations_checkpoint_granularity=full").recompute == Recompute{.layer = true});
 }
 
@@ -376,8 +378,164 @@ TEST_CASE("model_config: a file or a folder, a relative path sought beside the c
   const Config config = load_config(folder.write("job.yaml", hf_text));
   CHECK(thrown([&] { job(config); }) == Ids{"SP-CONFIG-012", "SP-PLAN-005"});
   CHECK(job(config, {.model_config = folder.file("model")}).model.architecture.layers == 6);
-  CHECK(thrown([&] { job(config, {.model_config = folder.file("gone")}); }) == Ids{"SP-CONFIG-001"});
+  CHECK(thrown([&] { job(config, {.model_config = folder.file("gone")}); }) == Ids{"SP-CONFIG-001", "SP-PLAN-005"});
   CHECK(!thrown([&] { job(config, {.model_config = folder.file("list.json")}); }).empty());
   const Config megatron = load_config(folder.write("megatron.yaml", megatron_text));
   CHECK(job(megatron).model.architecture.layers == 4);
+}
+
+TEST_CASE("all faults come at once, none twice, and none that only follows from another") {
+  const TemporaryFolder folder;
+  folder.write("good.json",
+               R"({"model_type": "llama", "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 6,
+                   "num_attention_heads": 16, "vocab_size": 1024, "max_position_embeddings": 2048})");
+  const std::string bad = folder.write("bad.json", R"({"model_type": "llama", "hidden_size": "x"})");
+  const std::string hf_file = folder.write("hf.yaml", hf_text), megatron_file = folder.write("mg.yaml", megatron_text);
+  const std::string given = "model.model_config=good.json";
+  const auto told = [](const std::string& file, const std::vector<std::string>& set, const JobOptions& asked) {
+    Diagnostics all;
+    try {
+      all = job(load_config(file, set), asked).notes;
+    } catch (const Error& error) {
+      all = error.diagnostics();
+    }
+    Ids out;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      for (std::size_t k = 0; k < i; ++k) CHECK_FALSE(all[i] == all[k]);
+      if (all[i].severity != Severity::note) out.push_back(concat(all[i].id, ' ', all[i].origins[0].key));
+    }
+    return out;
+  };
+  const std::string tensor = "distributed_strategy.tensor_model_parallel_size";
+  const struct {
+    const std::string& file;
+    std::vector<std::string> set;
+    JobOptions asked;
+    Ids expected;
+  } rows[] = {
+      {hf_file, {given}, {}, {}},
+      // load, check and diagnose together
+      {hf_file,
+       {given, "trainer.num_nodes=abc", tensor + "=24", "seed=-1"},
+       {},
+       {"SP-CONFIG-011 trainer.num_nodes", "R33 seed", "R5 num_attention_heads",
+        "R7 distributed_strategy.kv_replicator", "R11 vocab_size", "R10 intermediate_size"}},
+      {hf_file, {given, "trainer.num_nodes=3", tensor + "=x"}, {}, {"SP-CONFIG-011 " + tensor}},
+      {hf_file,
+       {given, "seed=x", "trainer.devices=[1, 2]"},
+       {},
+       {"SP-CONFIG-011 seed", "SP-CONFIG-011 trainer.devices"}},
+      {hf_file, {given, "data.global_batch_size=x"}, {}, {"SP-CONFIG-011 data.global_batch_size"}},
+      {hf_file, {given, "trainer.num_nodes=["}, {}, {"SP-CONFIG-015 trainer.num_nodes"}},
+      {hf_file, {given, "trainer.num_nodes=${none}"}, {}, {"SP-CONFIG-007 trainer.num_nodes"}},
+      {hf_file, {given, "distributed_strategy=3"}, {}, {"SP-CONFIG-011 distributed_strategy"}},
+      {hf_file, {given, "model=3", "seed=0"}, {}, {"SP-CONFIG-011 model", "R33 seed"}},
+      {hf_file, {given, "model_source=nemo", "seed=0"}, {}, {"SP-CONFIG-014 model_source", "R33 seed"}},
+      {hf_file, {given, "name=3", "trainer.devices=2"}, {}, {"SP-CONFIG-011 name", "R2 trainer.devices"}},
+      // the hub and config.json
+      {hf_file, {"trainer.devices=2"}, {.model = "llama9"}, {"SP-MODEL-001 model", "R2 trainer.devices"}},
+      {megatron_file, {"trainer.devices=2"}, {.model = "llama9"}, {"SP-MODEL-001 model", "R2 trainer.devices"}},
+      {hf_file,
+       {"trainer.devices=2"},
+       {.model_config = bad},
+       {"SP-CONFIG-011 hidden_size", "SP-CONFIG-012 intermediate_size", "SP-CONFIG-012 num_hidden_layers",
+        "SP-CONFIG-012 num_attention_heads", "SP-CONFIG-012 vocab_size", "SP-CONFIG-012 max_position_embeddings",
+        "R2 trainer.devices"}},
+      {hf_file, {"trainer.devices=2"}, {.model_config = "gone"}, {"SP-CONFIG-001 ", "R2 trainer.devices"}},
+      {hf_file, {"model.model_config=3"}, {}, {"SP-CONFIG-011 model.model_config"}},
+      // sizes of the file
+      {megatron_file,
+       {"model.hidden_size=x", "model.activation=relu", tensor + "=3"},
+       {},
+       {"SP-CONFIG-011 model.hidden_size", "SP-MODEL-003 model.activation", "R2 trainer.devices",
+        "R5 model.num_attention_heads", "R9 model.num_kv_heads", "R10 model.ffn_hidden_size"}},
+      {megatron_file, {"model.num_attention_heads=x"}, {}, {"SP-CONFIG-011 model.num_attention_heads"}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(join(row.set, " "));
+    CAPTURE(row.asked.model + row.asked.model_config);
+    const Ids all = told(row.file, row.set, row.asked);
+    CHECK_MESSAGE(all == row.expected, join(all, ", "));
+  }
+}
+
+TEST_CASE("what no plan takes up is told") {
+  const auto notes = [](std::string_view text, std::string_view set, const JobOptions& asked = {}) {
+    Ids out;
+    for (const Diagnostic& one : unused(config_of(text, set), asked)) {
+      CHECK(one.id == "SP-PLAN-005");
+      out.push_back(one.origins.empty() ? one.message.substr(0, one.message.find(' ')) : one.origins[0].key);
+    }
+    return out;
+  };
+  const std::string strategy = "distributed_strategy.";
+  CHECK(notes(hf_text,
+              "distributed_strategy.kv_replicator=2; distributed_strategy.sequence_parallel=true; "
+              "distributed_strategy.tensor_model_parallel_size=1",
+              {.model_config = "x"}) == Ids{});
+  CHECK(notes(hf_text, "distributed_strategy.token_shuffle_group_size=2", {.vocab_size = 9}) ==
+        Ids{"--vocab-size", strategy + "token_shuffle_group_size"});
+  CHECK(notes(megatron_text,
+              "distributed_strategy.token_shuffle_group_size=2; distributed_strategy.kv_replicator=1; "
+              "distributed_strategy.sequence_parallel=true",
+              {.vocab_size = 9}) == Ids{});
+  CHECK(notes(megatron_text, "distributed_strategy.kv_replicator=2", {.model_config = "x"}) ==
+        Ids{"--model-config", strategy + "kv_replicator"});
+  CHECK(notes(megatron_text,
+              "distributed_strategy.sequence_parallel=true; "
+              "distributed_strategy.tensor_model_parallel_size=1") == Ids{strategy + "sequence_parallel"});
+  for (const std::string_view text : {hf_text, mixtral_text, megatron_text}) {
+    CHECK(notes(text, "model.peft={lora_rank: 4}") == Ids{"peft"});
+    CHECK(notes(text, "model_alignment_strategy={peft: {}}") == Ids{});
+  }
+  CHECK(notes(hf_text, "model.optim.name=adafactor") == Ids{"model.optim.name"});
+  HfConfig biased = small_json();
+  const auto said = [&] {
+    for (const Diagnostic& one : job_of(hf_text, "", biased).notes)
+      if (one.message.find("attention_bias") != std::string::npos) return true;
+    return false;
+  };
+  CHECK_FALSE(said());
+  biased.attention_bias = true;
+  CHECK(said());
+}
+
+TEST_CASE("sequence parallelism of a megatron model needs tensor ranks") {
+  const auto on = [](std::string_view text, std::string_view tensor) {
+    const std::string set = concat(
+        "distributed_strategy.sequence_parallel=true; "
+        "distributed_strategy.tensor_model_parallel_size=",
+        tensor);
+    return strategy(config_of(text, set)).sequence_parallel;
+  };
+  CHECK(on(megatron_text, "8"));
+  CHECK_FALSE(on(megatron_text, "1"));
+  CHECK(on(hf_text, "1"));
+}
+
+TEST_CASE("state tensors follow the optimizer's arguments") {
+  const struct {
+    std::string_view optim;
+    Index states;
+  } rows[] = {{"{name: adamw}", 2},
+              {"{name: adamw, amsgrad: true}", 3},
+              {"{name: adam, amsgrad: false}", 2},
+              {"{name: adamw_fp32OptState}", 2},
+              {"{name: sgd}", 0},
+              {"{name: sgd, momentum: 0.0}", 0},
+              {"{name: sgd, momentum: 0.9}", 1},
+              {"{name: sgd, args: {name: auto, params: {momentum: 0.9}}}", 1},
+              {"{name: rmsprop}", 1},
+              {"{name: rmsprop, momentum: 0.9}", 2},
+              {"{name: rmsprop, momentum: 0.9, centered: true}", 3},
+              {"{name: adafactor}", 0},
+              {"{name: adafactor, beta1: null}", 0},
+              {"{name: adafactor, beta1: 0.9}", 1},
+              {"{name: novograd, amsgrad: true}", 1}};  // a scalar more
+  for (const auto& row : rows) {
+    CAPTURE(row.optim);
+    const Optimizer made = optimizer(config_of(hf_text, concat("model.optim=", row.optim)));
+    CHECK(made.states == row.states);
+    CHECK(made.double_state == (row.optim == "{name: adamw_fp32OptState}"));
+  }
 }

@@ -30,10 +30,30 @@ TEST_CASE("a file becomes a configuration; overrides come before interpolation")
   CHECK(config.origin("model.new").file == "--set model.new=1");
 }
 
-TEST_CASE("all errors of all steps come together, with the warnings") {
+TEST_CASE("all errors of all steps are kept, with the warnings; a job then throws them") {
   const TemporaryFolder folder;
   const std::string path = folder.write("c.yaml", text + "seed: ${none}\nunknown: 1\n");
   const std::vector<std::string> overrides{"no value", "trainer.num_nodes=x", "a.b=1"};
-  CHECK(thrown([&] { load_config(path, overrides); }) ==
-        Ids{"SP-CONFIG-015", "SP-CONFIG-007", "SP-CONFIG-011", "SP-CONFIG-013", "SP-CONFIG-013"});
+  const Ids told{"SP-CONFIG-015", "SP-CONFIG-007", "SP-CONFIG-011", "SP-CONFIG-013", "SP-CONFIG-013"};
+  const Config config = load_config(path, overrides);
+  CHECK(ids_of(config.diagnostics) == told);
+  Ids thrown_by_job = thrown([&] { job(config); });
+  thrown_by_job.resize(told.size());
+  CHECK(thrown_by_job == told);
+}
+
+TEST_CASE("a value made of a wrong one is not told as well") {
+  const TemporaryFolder folder;
+  const std::string path =
+      folder.write("c.yaml", text + "seed: '${multiply:${trainer.num_nodes},3}'\naccelerator: 1\n");
+  const auto wrong = [&](std::vector<std::string> overrides) {
+    Ids out;
+    for (const Diagnostic& one : load_config(path, overrides).diagnostics)
+      if (one.id == "SP-CONFIG-011") out.push_back(one.origins[0].key);
+    return out;
+  };
+  CHECK(wrong({}) == Ids{});
+  CHECK(wrong({"trainer.num_nodes='2'"}) == Ids{"trainer.num_nodes"});
+  CHECK(wrong({"trainer.max_steps='2'"}) == Ids{"trainer.max_steps"});
+  CHECK(wrong({"seed=${name}"}) == Ids{"seed"});  // the name is right
 }

@@ -184,7 +184,11 @@ TEST_CASE("files: missing, folder, empty, too large") {
   const TemporaryFolder folder;
   CHECK(thrown([&] { read_yaml(folder.file("none.yaml")); }) == Ids{"SP-CONFIG-001"});
   CHECK(thrown([&] { read_yaml(folder.file("")); }) == Ids{"SP-CONFIG-001"});
-  CHECK(read_yaml(folder.write("empty.yaml", "")).is_null());
+  for (const std::string_view nothing : {"", "\n\n", "# only a comment\n"}) {
+    const Node empty = read_yaml(folder.write("empty.yaml", nothing));
+    CHECK(empty.is_null());
+    CHECK(origin("", empty.mark) == Origin{"", folder.file("empty.yaml"), 1, 1});
+  }
   const std::string most(limits::file_bytes, '#');
   CHECK(read_yaml(folder.write("most.yaml", most)).is_null());
   CHECK(thrown([&] { read_yaml(folder.write("more.yaml", most + '#')); }) == Ids{"SP-CONFIG-002"});

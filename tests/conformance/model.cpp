@@ -83,7 +83,8 @@ void check_model(const Field& file) {
   file.expect("parameters", parameters);
   file.expect("local_parameters", total);
   Json tied = Json::array();
-  for (const TiedNames& names : built.tied()) tied.push_back({names.first, names.last});
+  for (const Parameter& p : built.parameters)
+    if (!p.tied_name.empty()) tied.push_back({p.name, p.tied_name});
   file.expect("tied", tied);
 }
 

@@ -223,7 +223,7 @@ Layout layout_from(Choices& choose) {
         out = out.then(dim, cut_from(choose, 2));
       } catch (const Error& error) {
         require(!error.diagnostics().empty());
-        for (const Diagnostic& one : error.diagnostics()) require(!rule(one.id).summary.empty());
+        for (const Diagnostic& one : error.diagnostics()) require(*rule(one.id).summary != 0);
       }
   return out;
 }

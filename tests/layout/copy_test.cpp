@@ -81,6 +81,56 @@ TEST_CASE("copy: padding takes the fill of its cut") {
   CHECK(last({Fill::Kind::constant, -100}, Index{0}) == -100);
 }
 
+TEST_CASE("copy: padding behind padding takes its own fill, whichever dimension it is in") {
+  const Fill minus{Fill::Kind::constant, -1}, two{Fill::Kind::constant, -2};
+  const View view({{dp, 2}, {tp, 2}});
+  // rows 0..2 and one of lowest over tp; then to a multiple of 2 with zeros over dp, as ZeRO-1 does
+  const Layout bias = Layout(view, {5}).then(0, pad_to_multiple(6, minus) | split(tp) | pad_to_multiple(2) | split(dp));
+  const std::vector<Index> full{1, 2, 3, 4, 5};
+  const std::vector<std::vector<Index>> wanted{{1, 2}, {4, 5}, {3, 0}, {-1, 0}};  // dp, tp
+  for_each_place(view, [&](const Place& place) {
+    std::vector<Index> local(2, 9);
+    extract<Index>(shard(bias, place), {5}, full, local);
+    CHECK(local == wanted[static_cast<std::size_t>(place[0] * 2 + place[1])]);
+  });
+  // where both dimensions pad, the first says with what, however the layout was put together
+  const Layout rows = Layout(view, {1, 2}).then(0, pad(PadTo::amount, 1, minus)).then(1, pad(PadTo::amount, 1, two));
+  const Layout columns = Layout(view, {1, 2}).then(1, pad(PadTo::amount, 1, two)).then(0, pad(PadTo::amount, 1, minus));
+  CHECK(equivalent(rows, columns));
+  const std::vector<Index> pair{7, 8};
+  for (const Layout& layout : {rows, columns}) {
+    std::vector<Index> local(6, 9);
+    extract<Index>(shard(layout, {0, 0}), {1, 2}, pair, local);
+    CHECK(local == std::vector<Index>{7, 8, -2, -1, -1, -1});
+  }
+}
+
+TEST_CASE("copy: a shard stored with gaps needs its whole footprint, and leaves the gaps alone") {
+  const View view({{tp, 2}});
+  for (const Chain& chain : {Chain(split(tp)), pad_to_multiple(6) | split(tp)})
+    for (const Shape& strides : {Shape{7, 2}, Shape{2, 9}, Shape{3, 1}, Shape{1000, 1}}) {
+      const Shape shape{4, 3};
+      const std::vector<Index> full = numbered(shape);
+      const Shard here = shard(Layout(view, shape).then(0, chain), {1}).stored(strides);
+      const auto size = static_cast<std::size_t>(here.footprint());
+      std::vector<Index> local(size, -5), back(full);
+      extract<Index>(here, shape, full, local);
+      std::vector<Index> wanted(size, -5);
+      const Elements rows = elements_of(here, 0);
+      for (std::size_t row = 0; row < rows.size(); ++row)
+        for (std::size_t column = 0; column < 3; ++column)
+          wanted[row * static_cast<std::size_t>(strides[0]) + column * static_cast<std::size_t>(strides[1])] =
+              rows[row] < 0 ? 0 : full[static_cast<std::size_t>(rows[row]) * 3 + column];
+      CHECK(local == wanted);
+      assemble<Index>(here, shape, local, back);
+      CHECK(back == full);
+      if (here.footprint() == here.elements()) continue;
+      std::vector<Index> compact(static_cast<std::size_t>(here.elements()));
+      CHECK(thrown([&] { extract<Index>(here, shape, full, compact); }) == Ids{"SP-LAYOUT-010"});
+      CHECK(thrown([&] { assemble<Index>(here, shape, compact, back); }) == Ids{"SP-LAYOUT-010"});
+    }
+}
+
 TEST_CASE("copy: a stored shard writes and reads its own strides") {
   const Shape shape{4, 3};
   const Layout layout = Layout(View({{tp, 2}}), shape).then(0, split(tp));

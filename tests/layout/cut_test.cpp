@@ -186,6 +186,8 @@ TEST_CASE("cuts: every kind that is refused when it is written down") {
   CHECK(thrown([] { reorder(2, {2}); }) == Ids{"SP-LAYOUT-004"});
   CHECK(thrown([] { reorder(2, {-2}); }) == Ids{"SP-LAYOUT-004"});
   CHECK(thrown([] { blocks(0, {}); }) == Ids{"SP-LAYOUT-002"});
+  for (const PartRule rule : {PartRule::chunk, PartRule::units, PartRule::sizes})
+    CHECK(thrown([&] { blocks(4, split(x), rule); }) == Ids{"SP-LAYOUT-002"});
   CHECK(thrown([] { blocks_of(0, {}); }) == Ids{"SP-LAYOUT-002"});
   CHECK(thrown([] { equal_blocks({}); }) == Ids{"SP-LAYOUT-002"});
   CHECK(thrown([] { split(x).chunk(0); }) == Ids{"SP-LAYOUT-002"});

@@ -66,6 +66,8 @@ TEST_CASE("flat: entries that are out of order, overlap or leave the buffer are 
   CHECK(made({{0, 0, 4}, {1, 4, 5}}, 8) == Ids{"SP-LAYOUT-011"});
   CHECK(made({{0, 0, -1}}, 8) == Ids{"SP-LAYOUT-011"});
   CHECK(made({{0, INT64_MAX, 1}}, 8) == Ids{"SP-CORE-001"});
+  for (const Shape& shape : {Shape{}, Shape{8, 1}})
+    CHECK(thrown([&] { FlatLayout({}, Layout(View({{dp, 1}}), shape)); }) == Ids{"SP-LAYOUT-011"});
 }
 
 TEST_CASE("boxes: a range of a row-major tensor is at most 2R - 1 boxes, and they tile it in order") {
@@ -96,6 +98,15 @@ TEST_CASE("boxes: a range of a row-major tensor is at most 2R - 1 boxes, and the
           FAIL_CHECK("[" << begin << ", " << end << ") of " << std::string(concat(shape)));
       }
   }
+  // what lies outside the tensor is in no box
+  for (const Shape& shape : {Shape{}, Shape{7}, Shape{2, 3}, Shape{2, 0, 3}})
+    for (const Index begin : {INT64_MIN, Index{-2}, Index{0}, Index{1}, Index{50}})
+      for (const Index end : {INT64_MIN, Index{0}, Index{5}, Index{9}, INT64_MAX}) {
+        Index inside = 0, found = 0;
+        for (Index i = 0; i < elements(shape); ++i) inside += begin <= i && i < end;
+        boxes_of_range(shape, {begin, end}, [&](const Shape&, const Shape& extent) { found += elements(extent); });
+        CHECK(found == inside);
+      }
   std::size_t scalar = 0;
   boxes_of_range(Shape{}, {0, 1}, [&](const Shape& origin, const Shape&) { scalar += 1 + origin.size(); });
   CHECK(scalar == 1);

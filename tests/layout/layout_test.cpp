@@ -34,6 +34,42 @@ TEST_CASE("layout: pins leave the tensor to some coordinates") {
   CHECK(holding_ranks(stage, {7}) == ranks);
 }
 
+TEST_CASE("layout: an element is held as often as ranks hold it, and counted so, wherever the tensor is pinned") {
+  for (const Chain& chain : {Chain{}, Chain(split(tp)), Chain(split(inner(tp, 2))), Chain(split(tp).ceil()),
+                             packed({{4, split(tp)}, {3, {}}})})
+    for (const InlineVector<Index, 2>& stages : {InlineVector<Index, 2>{0}, {1, 0}, {1, 1, 1}})
+      for (const InlineVector<Index, 2>& data : {InlineVector<Index, 2>{2}, {0, 2, 0}, {0, 1, 2}}) {
+        const bool exact = chain == Chain(split(tp)) || chain == Chain(split(inner(tp, 2)));
+        const Layout cut = Layout(grid, {exact ? 8 : 7}).then(0, chain);
+        for (const Layout& layout :
+             {cut, cut.pinned(pp, stages), cut.pinned(pp, stages).pinned(pp, {0}).pinned(dp, data)}) {
+          bool held = true;
+          for (Index i = 0; i < layout.shape()[0]; ++i) {
+            const auto holders = static_cast<Index>(holding_ranks(layout, {i}).size());
+            CHECK(multiplicity(layout, {i}) == holders);
+            held = held && holders > 0;
+          }
+          CHECK(prove_coverage(layout).complete() == held);
+          CHECK(prove_coverage(layout).consistent());
+        }
+      }
+}
+
+TEST_CASE("layout: an axis has one role, in whatever order roles are given") {
+  const Layout whole(grid, {8});
+  for (const Chain& chain : {Chain(split(tp)), Chain(split(inner(tp, 2))), zigzag(outer(tp, 2))}) {
+    const Ids twice{"SP-LAYOUT-007"};
+    CHECK(thrown([&] { whole.then(0, chain).pinned(tp, {0}); }) == twice);
+    CHECK(thrown([&] { whole.pinned(tp, {0}).then(0, chain); }) == twice);
+    CHECK(thrown([&] { whole.then(0, chain).partial(tp); }) == twice);
+    CHECK(thrown([&] { whole.partial(tp).then(0, chain); }) == twice);
+    CHECK(thrown([&] { whole.pinned(tp, {0}).partial(tp); }) == twice);
+    CHECK(thrown([&] { whole.partial(tp).pinned(tp, {0}); }) == twice);
+    CHECK(thrown([&] { whole.partial(tp).partial(tp, ReduceOp::max); }) == twice);
+    CHECK(thrown([&] { whole.then(0, chain).partial(dp).pinned(pp, {1}).pinned(pp, {0}); }).empty());
+  }
+}
+
 TEST_CASE("layout: partial values are a role of an axis, told apart by equivalent") {
   const Layout whole(grid, {8});
   const Layout partial = whole.partial(tp);
@@ -64,6 +100,35 @@ TEST_CASE("layout: uneven cuts are checked at every place they lead to") {
   CHECK(base.then(0, slice(0, 1)).local_size(0, {2, 1}) == 1);
 }
 
+TEST_CASE("layout: siblings that read overlapping digits are checked at the places that exist, and at all of those") {
+  const View view({{dp, 3}, {tp, 2}, {cp, 6}});
+  const auto ruled = [](Split cut, int rule) {
+    if (rule % 2 == 0) cut.ceil();
+    if (rule % 2 == 1) cut.balanced();
+    if (rule / 2 == 1) cut.mirrored();
+    return cut;
+  };
+  const Split firsts[] = {split(dp, tp), split(cp), split(outer(cp, 3))};
+  const Split seconds[] = {split(tp), split(tp, dp), split(inner(cp, 2)), split(cp), split(inner(cp, 2), outer(cp, 3))};
+  for (const Split& first : firsts)
+    for (const Split& second : seconds)
+      for (int rules = 0; rules < 16; ++rules)
+        for (Index n = 1; n <= 5; ++n)
+          for (Index m = 1; m <= 5; m += 2) {
+            const Layout layout =
+                Layout(view, {n + m}).then(0, packed({{n, ruled(first, rules / 4)}, {m, ruled(second, rules % 4)}}));
+            Index least = n + m, most = 0;
+            for_each_place(view, [&](const Place& place) {
+              least = std::min(least, layout.local_size(0, place));
+              most = std::max(most, layout.local_size(0, place));
+            });
+            const auto fits = [&](const Chain& chain) { return thrown([&] { layout.then(0, chain); }).empty(); };
+            if (!fits(slice(0, least)) || fits(slice(0, least + 1)) || !fits(pad(PadTo::length, most)) ||
+                (most > 0 && fits(pad(PadTo::length, most - 1))))
+              FAIL_CHECK("rules " << rules << ", " << n << " and " << m << " elements");
+          }
+}
+
 TEST_CASE("layout: what it refuses") {
   const auto then = [](Index n, const Chain& chain) { return thrown([&] { Layout(grid, {n}).then(0, chain); }); };
   CHECK(then(10, split(tp)) == Ids{"SP-LAYOUT-001"});
@@ -89,6 +154,8 @@ TEST_CASE("layout: what it refuses") {
   CHECK(then(12, split(x)) == Ids{"SP-LAYOUT-008"});
   CHECK(thrown([] { Layout(grid, {4}).then(1, split(tp)); }) == Ids{"SP-LAYOUT-008"});
   CHECK(thrown([] { Layout(grid, {4}).pinned(pp, {2}); }) == Ids{"SP-LAYOUT-008"});
+  CHECK(thrown([] { Layout(grid, {4}).pinned(pp, {0, -1}); }) == Ids{"SP-LAYOUT-008"});
+  CHECK(thrown([] { Layout(grid, {4}).pinned(pp, {}); }) == Ids{"SP-LAYOUT-008"});
   CHECK(thrown([] { Layout(grid, {4}).pinned(x, {0}); }) == Ids{"SP-LAYOUT-008"});
   CHECK(thrown([] { Layout(grid, {4}).partial(x); }) == Ids{"SP-LAYOUT-008"});
   CHECK(thrown([] { Layout(grid, {4, -1}); }) == Ids{"SP-LAYOUT-009"});
@@ -116,6 +183,56 @@ TEST_CASE("layout: sizes beyond 64 bits are refused, those just below are not") 
   CHECK(multiplicity(large, {INT64_MAX - 1}) == 1);
   CHECK(shard(Layout(one, {huge}).then(0, split(tp).chunk(huge)), {1}).elements() == 0);
   CHECK(prove_coverage(Layout(one, {INT64_MAX}).then(0, split(tp).balanced())).complete());
+}
+
+TEST_CASE("layout: shards too large to count are refused when the layout is made, so queries are not") {
+  const View view({{dp, 2}, {tp, 2}});
+  const Index half = Index{1} << 31;
+  for (const Index columns : {half / 2, half}) {
+    const Layout rows(view, {half, columns});
+    // 2^32 rows after padding: with 2^31 columns one bit too many
+    const auto padded = [&] { return rows.then(0, pad(PadTo::length, 2 * half)); };
+    if (columns == half) {
+      CHECK(thrown(padded) == Ids{"SP-CORE-001"});
+      CHECK(thrown([&] { rows.then(1, repeat(2)); }) == Ids{"SP-CORE-001"});
+      CHECK(thrown([&] { rows.then(1, split(tp)).then(0, pad(PadTo::length, 2 * half)); }).empty());
+      // only the last place is padded: 2^31 + 2^31 rows there, none at the other
+      CHECK(thrown([&] { rows.then(0, packed({{half, split(tp).units({0, 1}) | repeat(2)}})); }) == Ids{"SP-CORE-001"});
+    } else {
+      CHECK(shard(padded(), {0, 0}).padding() == half * columns);
+      CHECK(shard(padded(), {0, 0}).footprint() == 2 * half * columns);
+    }
+  }
+  // no elements, but strides that would not fit
+  for (const Shape& shape : {Shape{0, 2 * half, 2 * half}, Shape{2 * half, 2 * half, 0}})
+    CHECK(thrown([&] { Layout(view, shape); }) == Ids{"SP-CORE-001"});
+  CHECK(thrown([&] { Layout(view, {0, 2 * half, half / 2}); }).empty());
+}
+
+TEST_CASE("layout: making one costs by its cuts, not by ranks or primes") {
+  // each of these would take seconds, were every place or every candidate divisor tried
+  const Index ranks = Index{1} << 28;
+  const View view({{dp, ranks}});
+  for (const Chain& chain :
+       {Chain(split(dp).ceil()), Chain(split(outer(dp, 1 << 10)).balanced() | split(inner(dp, 1 << 18)).ceil()),
+        blocks(3, split(dp).ceil(), PartRule::ceil), equal_blocks({split(dp).ceil(), split(dp).balanced().mirrored()}),
+        equal_blocks(
+            {split(outer(dp, 1 << 10)).ceil() | split(inner(dp, 1 << 18)).ceil(), split(dp).ceil().mirrored()})})
+    CHECK(Layout(view, {8}).then(0, chain).local_size(0, {ranks - 1}) <= 8);
+  CHECK(thrown([] { Layout(View({{tp, 2}}), {(Index{1} << 61) - 1}).then(0, split(tp)); }) == Ids{"SP-LAYOUT-001"});
+}
+
+TEST_CASE("layout: hints of exact cuts stay inside 64 bits") {
+  const auto hint = [](Index n) {
+    try {
+      Layout(View({{tp, 2}}), {n}).then(0, split(tp));
+    } catch (const Error& error) {
+      return error.diagnostics()[0].hint;
+    }
+    return std::string();
+  };
+  CHECK(hint(7) == "6 or 8 elements, or 1 parts");
+  CHECK(hint(INT64_MAX) == concat(INT64_MAX - 1, " elements, or 1 parts"));
 }
 
 TEST_CASE("layout: constants of the compiler (10.11)") {

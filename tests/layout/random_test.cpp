@@ -149,6 +149,35 @@ TEST_CASE("random chains: coverage counts and derives the same, range by range")
   });
 }
 
+TEST_CASE("random chains: a cut behind them is refused exactly where some place does not fit it") {
+  unsigned refused = 0, varying = 0;
+  for_each_sample([&](const Sample& s) {
+    for (const Index parts : {2, 3}) {
+      InlineVector<ViewDigit, 8> axes{{Axis("y"), parts}};
+      for (const View::Extent& axis : s.view.axes()) axes.push_back({axis.axis, axis.size});
+      const View view(axes);
+      bool fits = true;
+      Index least = INT64_MAX, most = 0;
+      for_each_place(s.view, [&](const Place& place) {
+        const auto size = static_cast<Index>(s.cutter.naive(count_up(s.n), place).size());
+        fits = fits && size % parts == 0;
+        least = std::min(least, size);
+        most = std::max(most, size);
+      });
+      refused += !fits;
+      varying += least < most;
+      const Layout layout = Layout(view, {s.n}).then(0, s.cutter.chain);
+      CHECK(thrown([&] { layout.then(0, split(Axis("y"))); }) == (fits ? Ids{} : Ids{"SP-LAYOUT-001"}));
+      CHECK(thrown([&] { layout.then(0, slice(0, least)); }).empty());
+      CHECK(thrown([&] { layout.then(0, slice(0, least + 1)); }) == Ids{"SP-LAYOUT-003"});
+      CHECK(thrown([&] { layout.then(0, pad(PadTo::length, most)); }).empty());
+      if (most > 0) CHECK(thrown([&] { layout.then(0, pad(PadTo::length, most - 1)); }) == Ids{"SP-LAYOUT-003"});
+    }
+  });
+  CHECK(refused > seeds / 4);
+  CHECK(varying > seeds / 4);
+}
+
 TEST_CASE("random chains: a shard is the normal form of the runs") {
   for_each_sample([](const Sample& s) {
     for_each_place(s.view, [&](const Place& place) {

@@ -72,4 +72,56 @@ TEST_CASE("shard: storage strides tell transposed and stacked buffers from row-m
   CHECK(transposed.local_shape() == here.local_shape());
   CHECK(transposed != here);
   CHECK(transposed.stored({3, 1}) == here);
+  CHECK(here.footprint() == here.elements());
+  CHECK(here.stored({10, 2}).footprint() == 15);
+  CHECK(shard(Layout(View({{tp, 2}}), {0, 3}), {1}).stored({10, 2}).footprint() == 0);
+  CHECK(shard(Layout(View({{tp, 2}}), {}), {1}).stored({}).footprint() == 1);
+  for (const Shape& strides : {Shape{}, Shape{1}, Shape{1, 2, 3}, Shape{-1, 2}, Shape{3, -1}})
+    CHECK(thrown([&] { here.stored(strides); }) == Ids{"SP-LAYOUT-010"});
+  CHECK(thrown([&] { here.stored({INT64_MAX, INT64_MAX}); }) == Ids{"SP-CORE-001"});
+}
+
+template <class S>
+concept HandsOutPieces = requires(S&& shard) {
+  static_cast<S&&>(shard).pieces();
+};
+
+TEST_CASE("shard: what reads a shard does not outlive it") {
+  static_assert(HandsOutPieces<Shard&> && HandsOutPieces<const Shard&>);
+  static_assert(!HandsOutPieces<Shard> && !HandsOutPieces<const Shard>);
+  const Layout layout = Layout(View({{tp, 2}}), {40}).then(0, blocks(10, split(tp)));
+  const Shard here = shard(layout, {1});
+  std::vector<Shard::Segment> kept(here.segments(0).begin(), here.segments(0).end()), passing;
+  for (const Shard::Segment& segment : shard(layout, {1}).segments(0)) passing.push_back(segment);
+  CHECK(kept.size() == 10);
+  CHECK(passing == kept);
+}
+
+TEST_CASE("shard: every padding keeps the fill of its cut, and equivalent compares it") {
+  const View view({{dp, 2}, {tp, 2}});
+  const Fill minus{Fill::Kind::constant, -1};
+  const auto padded = [&](Fill first, Fill second) {
+    return Layout(view, {5}).then(0, pad(PadTo::amount, 1, first) | pad(PadTo::amount, 2, second) | split(tp));
+  };
+  const Fill fills[] = {{}, lowest_finite, minus};
+  for (const Fill first : fills)
+    for (const Fill second : fills) {
+      const Shard here = shard(padded(first, second), {0, 1});
+      std::vector<Fill> seen;
+      for (const Shard::Segment& segment : here.segments(0))
+        for (Index i = 0; segment.is_padding() && i < segment.length; ++i) seen.push_back(here.fill(segment));
+      CHECK(seen == std::vector<Fill>{first, second, second});
+      CHECK(here.fill() == first);
+      CHECK(here.segments(0).size() == (first == second ? 2U : 3U));  // neighbours merge where they agree
+      for (const Fill third : fills)
+        for (const Fill fourth : fills)
+          CHECK(equivalent(padded(first, second), padded(third, fourth)) == (first == third && second == fourth));
+    }
+  // the same fill from cuts that stand elsewhere in their programs
+  CHECK(
+      equivalent(Layout(view, {5}).then(0, pad(PadTo::amount, 3, minus)),
+                 Layout(view, {5}).then(0, slice(0, 5) | pad(PadTo::amount, 1, minus) | pad(PadTo::amount, 2, minus))));
+  // padding blocks of a reorder are zero
+  CHECK(shard(Layout(view, {2}).then(0, pad_to_multiple(4, minus) | reorder(4, {-1, 3, 0, 1})), {0, 0}).fill() ==
+        Fill{});
 }

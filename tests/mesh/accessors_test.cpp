@@ -187,11 +187,20 @@ TEST_CASE("experts: blocks of neighbours, or an explicit placement (2.3)") {
   CHECK(experts_of(1, 4, 2, {{3, 0}, {2, 1}}) == std::vector<Index>{2, 1});
   CHECK(experts_of(0, 4, 2, {{0, 1, 2}, {3}}).size() == 3);  // rows may differ in length
   CHECK(thrown([] { experts_of(0, 10, 4); }) == Ids{"SP-TENSOR-002"});
-  CHECK(thrown([] { experts_of(0, 0, 4); }) == Ids{"SP-TENSOR-002"});
+  CHECK(thrown([] { experts_of(0, 0, 4); }) == Ids{"SP-MESH-001"});
   CHECK(thrown([] { experts_of(4, 8, 4); }) == Ids{"SP-MESH-009"});
   CHECK(thrown([] { experts_of(-1, 8, 4); }) == Ids{"SP-MESH-009"});
   CHECK(thrown([] { experts_of(0, 8, 0); }) == Ids{"SP-MESH-001"});
   CHECK(thrown([] { experts_of(0, 4, 2, {{0, 1}, {1, 2}}); }) == Ids{"SP-MESH-013"});
   CHECK(thrown([] { experts_of(0, 4, 2, {{0, 1, 2, 3}}); }) == Ids{"SP-MESH-013"});
   CHECK(thrown([] { experts_of(0, 4, 2, {{0, 1, 2, 3}, {4}}); }) == Ids{"SP-MESH-013"});
+  // a placement need not be an even share
+  CHECK(experts_of(1, 3, 2, {{0, 1}, {2, 1}}) == std::vector<Index>{2, 1});
+  CHECK(experts_of(0, 3, 2, {{0, 1}, {2}}) == std::vector<Index>{0, 1});
+  // all at once, and whatever the sizes
+  CHECK(ids_of(diagnose_placement(0, -1)) == Ids{"SP-MESH-001", "SP-MESH-001"});
+  CHECK(ids_of(diagnose_placement(5, 2, {{0, 7, -1}})) == Ids{"SP-MESH-013", "SP-MESH-013", "SP-MESH-013"});
+  CHECK(ids_of(diagnose_placement(Index{1} << 62, 2, {{0}, {1}})) == Ids{"SP-MESH-013"});
+  CHECK(ids_of(diagnose_placement(10, 4)) == Ids{"SP-TENSOR-002"});
+  CHECK(diagnose_placement(10, 4)[0].hint == "2 or 5 expert ranks");
 }

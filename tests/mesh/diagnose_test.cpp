@@ -89,6 +89,20 @@ TEST_CASE("mesh: what diagnose finds") {
   CHECK(all[0].message.find("30") != std::string::npos);
   CHECK(all[0].hint == "a world of 24 or 32 ranks");
   CHECK(all[0].origins[0].key == "ranks");
+  // a world below the product has one number to grow to
+  CHECK(diagnose({.ranks = 100}, {.tensor = 2592})[0].hint == "a world of 2592 ranks");
+}
+
+TEST_CASE("mesh: one or two cores act as one rank on trn2 and trn3") {
+  for (const Hardware hardware : {Hardware::trn1, Hardware::inf2, Hardware::trn2, Hardware::trn3})
+    for (Index lnc = -1; lnc <= 5; ++lnc) {
+      const Diagnostics found = diagnose({.ranks = 8, .hardware = hardware, .lnc = lnc}, {});
+      const bool fits = is_trn1_class(hardware) ? lnc >= 1 : lnc == 1 || lnc == 2;
+      CHECK(ids_of(found) == Ids(fits ? 0 : 1, "SP-MESH-001"));
+      if (fits) continue;
+      CHECK(found[0].hint == (is_trn1_class(hardware) ? "at least 1" : "1 or 2"));
+      CHECK(found[0].origins[0].key == "lnc");
+    }
 }
 
 TEST_CASE("world: names, classes, memory") {

@@ -50,7 +50,7 @@ TEST_CASE("the attention weights follow from heads, qkv_linear and fuse_qkv") {
                                  .fuse_qkv = c.fuse_qkv});
       CHECK(listing(model) == llama_listing(c.attention, layers));
       CHECK(model.architecture.family == Family::hf_llama);
-      CHECK(model.tied().empty());
+      CHECK(tied_names(model).empty());
       check_parameters(model);
     }
 }
@@ -113,7 +113,7 @@ TEST_CASE("tied embeddings are one tensor on both ends") {
       llama({.layers = 1, .hidden = 16, .ffn = 24, .heads = 4, .kv_heads = 2, .vocab = 40, .tied_embeddings = true});
   CHECK(model.parameters.front().owner.kind == Owner::Kind::first_and_last);
   CHECK(model.parameters.back().name == "model.norm.weight");
-  CHECK(model.tied() == std::vector<TiedNames>{{"model.embed_tokens.weight", "lm_head.weight"}});
+  CHECK(tied_names(model) == std::vector<std::string>{"model.embed_tokens.weight", "lm_head.weight"});
 }
 
 TEST_CASE("head_dim of its own widens attention") {

@@ -45,8 +45,8 @@ TEST_CASE("GPT: learned positions, biases, tied embeddings") {
                                           "language_model.encoder.final_layernorm.weight [16]",
                                           "language_model.encoder.final_layernorm.bias [16]"};
   CHECK(listing(model) == expected);
-  CHECK(model.tied() == std::vector<TiedNames>{
-                            {"language_model.embedding.word_embeddings.weight", "language_model.output_layer.weight"}});
+  CHECK(tied_names(model) == std::vector<std::string>{"language_model.embedding.word_embeddings.weight",
+                                                      "language_model.output_layer.weight"});
   CHECK(model.parameters[0].owner.kind == Owner::Kind::first_and_last);
   CHECK(model.parameters[1].owner.kind == Owner::Kind::first);
   CHECK(model.parameters[1].sharding == replicated(false));
@@ -69,7 +69,7 @@ TEST_CASE("Llama with grouped heads: gate and up in one weight, untied head") {
   CHECK(model.parameters.front().owner.kind == Owner::Kind::first);
   CHECK(model.parameters.back().name == "language_model.output_layer.weight");
   CHECK(model.parameters.back().owner.kind == Owner::Kind::last);
-  CHECK(model.tied().empty());
+  CHECK(tied_names(model).empty());
   check_parameters(model);
 }
 

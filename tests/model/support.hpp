@@ -24,6 +24,14 @@ inline const Parameter& parameter(const Model& model, std::string_view name) {
   return model.parameters.front();
 }
 
+/// Both names of every tied tensor, one after the other.
+inline std::vector<std::string> tied_names(const Model& model) {
+  std::vector<std::string> out;
+  for (const Parameter& p : model.parameters)
+    if (!p.tied_name.empty()) out.insert(out.end(), {p.name, p.tied_name});
+  return out;
+}
+
 /// Ids of all findings, in order.
 inline std::vector<std::string> ids(const Diagnostics& all) {
   std::vector<std::string> out;

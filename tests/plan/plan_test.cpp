@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <span>
+
 #include <shardplan/layout/coverage.hpp>
 #include <shardplan/model.hpp>
 #include <shardplan/plan.hpp>
@@ -64,7 +66,10 @@ TEST_SUITE("plan") {
       const auto mine = plan.at(r).parameters();
       for (std::size_t k = 0; k < mine.size(); ++k) {
         sp::Index sum = 0;
-        for (const sp::Rank member : group) sum += plan.at(member).optimizer_shards()[k].shard().real_elements();
+        for (const sp::Rank member : group) {
+          const auto states = plan.at(member).optimizer_shards();
+          sum += states[k].shard().real_elements();
+        }
         CHECK(sum == mine[k].shard().elements());
       }
     }
@@ -133,6 +138,59 @@ TEST_SUITE("plan") {
         CHECK(error.diagnostics()[0].id == "R16");
       }
     }
+  }
+
+  TEST_CASE("plan: a layout tells where a parameter is, stages included") {
+    for (const bool tied : {false, true})
+      for (const sp::Index pipeline : {1, 2, 4}) {
+        const std::vector<sp::Parameter> records = sp::megatron({.layers = 4, .hidden = 16, .ffn = 32, .heads = 4, .vocab = 64, .positions = 8, .tied_embeddings = tied}).parameters;
+        const sp::BasicPlan<std::span<const sp::Parameter>> plan(records, {.tensor = 2, .pipeline = pipeline, .zero1 = true}, {.ranks = 16});
+        for (std::size_t i = 0; i < records.size(); ++i) {
+          const sp::Place origin(plan.mesh().dense().axes().size(), 0);
+          const sp::Layout layout = plan.layout(i);
+          sp::Index holders = 0, of_layout = 0;
+          for (sp::Index r = 0; r < 16; ++r) {
+            const auto tensors = plan.at(r).parameters();
+            bool held = false;
+            for (const auto& p : tensors) {
+              if (&p.source() != &records[i]) continue;
+              held = true;
+              CHECK(p.layout() == layout);
+            }
+            holders += held;
+            const bool exists = layout.exists_at(plan.mesh().dense().place(r));
+            of_layout += exists;
+            CHECK(held == exists);
+          }
+          CHECK(holders == of_layout);
+          CHECK(sp::prove_coverage(layout).complete());
+          CHECK(sp::prove_coverage(plan.optimizer_layout(i)).complete());
+          const bool twice = tied && pipeline > 1 && !records[i].tied_name.empty();
+          CHECK(layout.pins().size() == (twice ? 2 : 1));
+        }
+      }
+  }
+
+  TEST_CASE("plan: what a host's own records get wrong is refused, whatever it is") {
+    using Kind = sp::Owner::Kind;
+    const auto refused = [](std::vector<sp::Parameter> records, const sp::Strategy& s, const sp::Training& training, std::string_view id) {
+      try {
+        sp::BasicPlan<std::vector<sp::Parameter>>(std::move(records), s, {.ranks = 8}, {.training = training});
+        return false;
+      } catch (const sp::Error& error) {
+        return error.diagnostics()[0].id == id;
+      }
+    };
+    const auto record = [](sp::Shape shape, sp::Sharding rule, sp::Owner owner) { return sp::Parameter{"w", std::move(shape), sp::Dtype::float32, rule, owner}; };
+    CHECK(refused({record({8, 8}, sp::cut(0, 8), {Kind::layer, -1})}, {}, {}, "SP-PLAN-002"));
+    CHECK(refused({record({8, 8}, sp::cut(0, 8), {Kind::layer, sp::Index{1} << 40})}, {}, {}, "SP-PLAN-002"));
+    CHECK(refused({record({8, 8}, sp::cut(0, 8), {Kind::layer, 0})}, {}, {.micro_batch = 0}, "SP-MESH-001"));
+    CHECK(refused({record({9, 8}, sp::cut(0, 9), {Kind::layer, 0})}, {.tensor = 2}, {}, "SP-TENSOR-001"));
+    CHECK(refused({record({8, 8}, sp::cut(0, 8), {Kind::first, {}})}, {.pipeline = 2}, {}, "SP-PIPELINE-001"));
+    const sp::Parameter huge = record({sp::Index{1} << 62}, sp::replicated(), {Kind::first, {}});
+    CHECK(refused({huge, huge}, {}, {}, "SP-CORE-001"));
+    // Embeddings alone are a model, of no layer.
+    CHECK_FALSE(refused({record({8, 8}, sp::cut(0, 8), {Kind::first, {}})}, {.tensor = 2}, {}, ""));
   }
 
   TEST_CASE("plan: a rank outside the world, and a registry without parameters, are refused") {

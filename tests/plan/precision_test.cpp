@@ -142,6 +142,13 @@ TEST_CASE("states of an optimizer") {
     CHECK(stored.state_bytes() == 4 * known.states);
   }
   CHECK(optimizer_states("somebody's own") == optimizer_states("adamw"));
+  // A name stands for its default arguments; a count of its own for others.
+  static_assert(Optimizer{} == Optimizer("adam") && Optimizer("sgd").states == 0);
+  Optimizer with_amsgrad("adamw");
+  with_amsgrad.states = 3;
+  CHECK(storage_of(mixed_precision, true, with_amsgrad).state_bytes() == 12);
+  CHECK(storage_of(mixed_precision, false, "adamw_fp32OptState").state_dtype == Dtype::float32);
+  CHECK(storage_of(mixed_precision, false, with_amsgrad).state_dtype == Dtype::bfloat16);
 }
 
 TEST_CASE("the device narrows floats only") {

@@ -104,12 +104,12 @@ TEST_CASE("one line says the same as many") {
 }
 
 TEST_CASE("memory: the sums are right, every rank counts, the extremes are the extremes") {
-  for (const Plan& plan : {small_plan(), megatron_plan()}) {
+  for (const Plan& plan : {small_plan(), small_plan({.tensor = 2, .pipeline = 4, .zero1 = true})}) {
     const Json memory = document(plan)["memory"];
     Index ranks = 0;
     for (const Json& stage : memory["stages"]) {
       Index sum = 0;
-      for (const auto& [name, bytes] : memory_categories) sum += stage[std::string(name)].get<Index>();
+      for (const MemoryCategory& category : memory_categories) sum += stage[std::string(category.name)].get<Index>();
       CHECK(stage["total"] == sum);
       CHECK(stage["left"] == memory["device"].get<Index>() - sum);
       CHECK(stage["total"] >= memory["stages"][memory["smallest"].get<std::size_t>()]["total"]);
@@ -122,12 +122,30 @@ TEST_CASE("memory: the sums are right, every rank counts, the extremes are the e
 }
 
 TEST_CASE("memory: a plan that does not fit is a finding with the figures") {
-  const Plan plan(model("llama3-8b"), {}, {.ranks = 1});
+  PlanOptions options;
+  for (const Index sequence : {0, 8192}) {
+    options.training.sequence = sequence;
+    const Json all = document(Plan(model("llama3-8b"), {}, {.ranks = 1}, options));
+    CHECK(all["memory"]["fits"] == false);
+    CHECK(all["memory"]["stages"][0]["left"].is_null() == (sequence == 0));
+    if (sequence > 0) CHECK(all["memory"]["stages"][0]["left"] < 0);
+    REQUIRE(all["findings"].size() == 1);
+    CHECK(all["findings"][0]["id"] == "SP-PLAN-004");
+    const std::string message = all["findings"][0]["message"];
+    CHECK((message.find(" and activations of ") != message.npos) == (sequence == 0));
+  }
+}
+
+TEST_CASE("memory: null without a sequence length, for whatever depends on it") {
+  const Plan plan = megatron_plan();
   const Json all = document(plan);
-  CHECK(all["memory"]["fits"] == false);
-  CHECK(all["memory"]["stages"][0]["left"] < 0);
-  REQUIRE(all["findings"].size() == 1);
-  CHECK(all["findings"][0]["id"] == "SP-PLAN-004");
+  CHECK(all["memory"]["fits"].is_null());
+  CHECK(all["findings"].empty());
+  for (const Json& stage : all["memory"]["stages"]) {
+    for (const char* key : {"activations", "transient", "total", "left"}) CHECK_MESSAGE(stage[key].is_null(), key);
+    for (const char* key : {"weights", "gradients", "master_weights", "optimizer_state"})
+      CHECK_MESSAGE(stage[key] > 0, key);
+  }
 }
 
 TEST_CASE("parameters: shape, stages, parts") {

@@ -49,7 +49,6 @@ TEST_CASE("text: experts, padding, tied embeddings, and what is not known") {
                            "  vocabulary  50, padded to 64; 32 a rank; head tied to embedding\n"})
     CHECK_MESSAGE(text.find(line) != text.npos, line);
   CHECK(text.find(" active\n") != text.npos);
-  CHECK(text.find(" not known\n    transient ") != text.npos);
 }
 
 TEST_CASE("text: memory of the smallest and the largest rank, or of one where all are alike") {
@@ -66,7 +65,23 @@ TEST_CASE("text: memory of the smallest and the largest rank, or of one where al
   CHECK(one.find("all alike") != one.npos);
   CHECK(one.find("pipeline rank") == one.npos);
   CHECK(both.find("fits, ") != both.npos);
-  CHECK(text_of(Plan(model("llama3-8b"), {}, {.ranks = 1})).find("does not fit: ") != std::string::npos);
+  CHECK(both.find("not counted: what compiler and runtime reserve") != both.npos);
+}
+
+TEST_CASE("text: without a sequence length nothing is said that depends on activations") {
+  const std::string small = text_of(megatron_plan());
+  for (const char* line : {"\n    activations ", "\n    transient ", "\n    total "}) {
+    const std::size_t at = small.find(line);
+    REQUIRE(at != small.npos);
+    CHECK(small.substr(at, small.find('\n', at + 1) - at).find(" not known") != small.npos);
+  }
+  CHECK(small.find(" not known without activations\n") != small.npos);
+  CHECK(small.find(" not known whether it fits\n") != small.npos);
+  CHECK(small.find("fits, ") == small.npos);
+  // 8,030,261,248 parameters of 8 bytes each are too much for 16 GiB, whatever comes on top.
+  const std::string large = text_of(Plan(model("llama3-8b"), {}, {.ranks = 1}));
+  CHECK(large.find("does not fit: at least 43.83 GiB over") != large.npos);
+  CHECK(large.find("not known without activations") != large.npos);
 }
 
 TEST_CASE("text: counts warnings, not notes") {

@@ -48,6 +48,11 @@ inline std::vector<std::string> matches(const std::string& text, const std::stri
 /// What stands between the brackets of `#include <...>`.
 inline std::vector<std::string> includes(const std::string& text) { return matches(text, "^ *# *include *<([^>]+)>"); }
 
+/// Ids of diagnostics anywhere but in a comment behind `//`.
+inline std::vector<std::string> named_ids(const std::string& text) {
+  return matches(std::regex_replace(text, std::regex("//[^\n]*"), ""), "\\b(R[0-9]+|SP-[A-Z]+-[0-9]+)\\b");
+}
+
 /// Ids of diagnostics that stand in quotes.
 inline std::vector<std::string> ids(const std::string& text) { return matches(text, "\"(R[0-9]+|SP-[A-Z]+-[0-9]+)\""); }
 

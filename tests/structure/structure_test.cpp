@@ -62,6 +62,8 @@ TEST_CASE("the readers of sources see what they are to see") {
   CHECK(structure::includes("#include <vector>\n  // <list>\n#include <shardplan/mesh.hpp>\n") ==
         std::vector<std::string>{"vector", "shardplan/mesh.hpp"});
   CHECK(structure::ids("fail(\"R12\", \"SP-MESH-003\" SP-CORE-001)") == std::vector<std::string>{"R12", "SP-MESH-003"});
+  CHECK(structure::named_ids("CHECK(x == \"error R12: \");  // R13\n{\"SP-MESH-003\"}; XR14 R15a") ==
+        std::vector<std::string>{"R12", "SP-MESH-003"});
   CHECK(structure::may_include("shardplan/plan/plan.hpp", "shardplan/mesh.hpp"));
   CHECK(structure::may_include("shardplan/mesh/view.hpp", "shardplan/mesh/axis.hpp"));
   CHECK_FALSE(structure::may_include("shardplan/mesh/view.hpp", "shardplan/plan/strategy.hpp"));
@@ -150,6 +152,28 @@ TEST_CASE("ids: unique in the table, and no other is used") {
   for (const auto id : known)
     if (id.starts_with("SP-"))
       CHECK_MESSAGE(used.contains(std::string(id)), id << " is in the table, but nothing uses it");
+}
+
+TEST_CASE("ids: every one is the subject of a test") {
+  std::set<std::string> tested;
+  auto texts = structure::files(source / "tests", ".cpp");
+  texts.merge(structure::files(source / "tests", ".hpp"));
+  for (const auto& [file, text] : texts)
+    if (!file.starts_with("structure/"))
+      for (const std::string& id : structure::named_ids(text)) tested.insert(id);
+  for (const auto& rule : shardplan::rule_table)
+    CHECK_MESSAGE(tested.contains(std::string(rule.id)), "no test names " << rule.id);
+}
+
+TEST_CASE("the README shows the program that users are to write as it is built") {
+  const auto text_of = [](const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string program = text_of(source / "examples/quickstart/main.cpp"), readme = text_of(source / "README.md");
+  const std::string shown = program.substr(program.find("#include"));
+  REQUIRE(shown.size() > 500);
+  CHECK(readme.find("```cpp\n" + shown + "```\n") != readme.npos);
 }
 
 TEST_CASE("the version is the same everywhere") {

@@ -285,10 +285,13 @@ TEST_CASE("experts dealt out by hand") {
     row.expert_distribution = std::move(rows);
     return ids(diagnose(row, 2, 2));
   };
-  CHECK(found({{0, 1, 2, 3}}) == Ids{"SP-TENSOR-002"});
+  CHECK(found({{0, 1, 2, 3}}) == Ids{"SP-MESH-013"});
   CHECK(found({{0, 1, 2}, {3}}) == Ids{"SP-TENSOR-002"});
-  CHECK(found({{0, 1}, {2, 2}}) == Ids{"SP-TENSOR-005"});
-  CHECK(found({{0, 1}, {2, 4}}) == Ids{"SP-TENSOR-005"});
+  CHECK(found({{0, 1}, {2, 2}}) == Ids{"SP-MESH-013"});
+  CHECK(found({{0, 1}, {2, 4}}) == Ids{"SP-MESH-013", "SP-MESH-013"});
+  row.num_experts = 3;  // a placement need not be an even share
+  CHECK(found({{0, 1}, {2, 1}}).empty());
+  CHECK(multiplicity(layout_of(tensors(row, view), "weight"), {1, 0, 0}) == 2);
 }
 
 TEST_CASE("faults of experts in forward") {
@@ -374,6 +377,22 @@ TEST_CASE("faults of the GQA layer") {
   CHECK(diagnose(two).empty());
 }
 
+TEST_CASE("a tensor size is judged by arithmetic, however large") {
+  ColumnParallelLinear column;
+  column.input_size = 4, column.output_size = 12;
+  for (int power = 0; power <= 62; ++power) {
+    const Index tensor = Index{1} << power;
+    column.rank_ordering = {};
+    CHECK(ids(diagnose(column, tensor)) == (tensor <= 4 ? Ids{} : Ids{"SP-TENSOR-001"}));
+    for (const RankOrdering& ordering :
+         {RankOrdering{1, 0}, RankOrdering{1, 1}, RankOrdering{0, 2}, RankOrdering{-1, 0}}) {
+      column.rank_ordering = ordering;
+      const bool permutes = tensor == 2 && ordering == RankOrdering{1, 0};
+      CHECK(ids(diagnose(column, tensor)) == (permutes ? Ids{} : Ids{"SP-TENSOR-005"}));
+    }
+  }
+}
+
 TEST_CASE("taking fused rows apart") {
   CHECK(ids(diagnose(FusedRows{256, 128, 128}, compat)) == Ids{"SP-TENSOR-001"});
   CHECK(ids(diagnose(FusedRows{4, 1, 1}, compat)) == Ids{"SP-TENSOR-006"});
@@ -383,4 +402,11 @@ TEST_CASE("taking fused rows apart") {
   CHECK(unfuse({4, 1, 1}, strict).key == Interval{4, 5});
   CHECK(unfuse({256, 128, 128}, strict).value == Interval{384, 512});
   CHECK(support::thrown([] { unfuse({256, 128, 128}, compat); }) == Ids{"SP-TENSOR-001"});
+  // limits refuse, faults change the answer
+  Dialect limits = strict, faults = strict;
+  limits.nxd_limits = faults.layer_faults = true;
+  CHECK(unfuse({4, 1, 1}, limits).key == Interval{4, 5});
+  CHECK(unfuse({4, 1, 1}, faults).key == Interval{2, 4});
+  CHECK(support::thrown([&] { unfuse({256, 128, 128}, limits); }) == Ids{"SP-TENSOR-001"});
+  CHECK(unfuse({256, 128, 128}, faults).value == Interval{384, 512});
 }

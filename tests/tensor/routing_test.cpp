@@ -19,6 +19,13 @@ TEST_CASE("routing: what cannot work") {
   CHECK(diagnose(Routing{.num_experts = 4, .activation = "mish"}).empty());
   CHECK(ids(diagnose(Routing{.num_experts = 4, .gated = false, .dropless = true})) == Ids{"R27"});
   CHECK(ids(diagnose(Routing{.num_experts = 4, .activation = "gelu", .dropless = true})) == Ids{"R27"});
+  // swiglu is a gated SiLU, so it is none without its gate
+  for (const Options& options : {Options{}, as_nxd})
+    CHECK(diagnose(Routing{.num_experts = 4, .activation = "swiglu", .dropless = true}, options).empty());
+  CHECK(ids(diagnose(Routing{.num_experts = 4, .activation = "swiglu", .gated = false, .dropless = true})) ==
+        Ids{"R27"});
+  CHECK(ids(diagnose(Routing{.num_experts = 4, .activation = "swiglu", .gated = false}, as_nxd)) ==
+        Ids{"SP-TENSOR-003"});
   CHECK(ids(diagnose(Routing{.num_experts = 4, .capacity_factor = 0.0})) == Ids{"R28"});
   CHECK(diagnose(Routing{.num_experts = 4, .dropless = true, .capacity_factor = 0.0}).empty());
 }

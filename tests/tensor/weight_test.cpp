@@ -1,3 +1,5 @@
+#include <limits>
+
 #include <shardplan/tensor/weight.hpp>
 
 #include "support.hpp"
@@ -127,6 +129,41 @@ TEST_CASE("heads that do not fit are found through the weight") {
   CHECK(ids(tensor::diagnose("w", qkv({8, 2, 1}), {12, 1}, view, {4, Hardware::trn3, compat})) == Ids{"SP-TENSOR-004"});
   CHECK(ids(tensor::diagnose("w", qkv({8, 8, 1}), {24, 1}, view, {2, Hardware::trn1, strict})) == Ids{"SP-TENSOR-008"});
   CHECK(ids(tensor::diagnose("w", qkv({8, 8, 1}), {24, 1}, view, {2, Hardware::trn1, compat})).empty());
+}
+
+TEST_CASE("sizes that contradict the shape are found before anything is cut") {
+  const View view = dense(1, 2);
+  const auto found = [&](const Sharding& rule, const Shape& shape) {
+    return ids(tensor::diagnose("w", rule, shape, view, plain));
+  };
+  const Ids wrong{"SP-TENSOR-010"};
+  for (const int dim : {-1, 0, 1, 2, 3})
+    for (Index size = -2; size <= 8; size += 2)
+      for (const Role role : {Role::feature, Role::replicated, Role::vocabulary}) {
+        const bool fits = dim >= 0 && dim < 2 && size == 4;
+        CHECK(found(cut(dim, size, role), {4, 4}) == (fits ? Ids{} : wrong));
+        CHECK(support::thrown([&] {
+                tensor::weight_layout("w", cut(dim, size, role), {4, 4}, view, plain);
+              }) == (fits ? Ids{} : wrong));
+      }
+  constexpr Index most = std::numeric_limits<Index>::max();
+  CHECK(found({.parts = {{"a", most, Role::feature}, {"b", most, Role::feature}}}, {4, 4}) == wrong);
+  CHECK(found({.parts = {{"a", 6, Role::feature}, {"b", -2, Role::feature}}}, {4, 4}) == wrong);
+  CHECK(found(cut(0, 1), {}) == wrong);
+  CHECK(found({.expert = true}, {}) == wrong);
+  CHECK(found(replicated(), {}).empty());
+  // parts that fill the dimension, but not with the heads they are made of
+  Sharding rule = qkv({4, 2, 3});
+  CHECK(found(rule, {24, 4}).empty());
+  rule.parts[0].size = 6, rule.parts[1].size = 12;
+  CHECK(found(rule, {24, 4}) == Ids{"SP-TENSOR-010", "SP-TENSOR-010"});
+  const Diagnostics named = tensor::diagnose("w", rule, {24, 4}, view, plain);
+  CHECK(named[0].message == "w: q: 6 elements for 4 query heads of 3");
+  CHECK(named[0].hint == "12 elements");
+  CHECK(named[1].message == "w: k: 12 elements for 2 KV heads of 3");
+  CHECK(found({.parts = {{{}, 4, Role::query}}, .heads = {most, 1, most}}, {4, 4}) == wrong);
+  CHECK(tensor::diagnose("w", cut(1, 6), {4, 4}, view, plain)[0].message ==
+        "w: parts of 6 elements fill dimension 1 of 4");
 }
 
 TEST_CASE("a host's own tensors are planned as they are") {

@@ -1,3 +1,4 @@
+#include <shardplan/mesh/differences.hpp>
 #include <shardplan/zero/groups.hpp>
 
 #include "support.hpp"
@@ -76,4 +77,36 @@ TEST_CASE("reduction: scattered hop by hop, a gradient ends with the owner of it
           }
         }
       }
+}
+
+TEST_CASE("reduction: on NxD's ring a dense gradient ends elsewhere exactly where expert groups mix tensor positions") {
+  int astray = 0, owned = 0;
+  for (const Dialect& dialect : {strict, compat})
+    for (const Index node : {32, 64})
+      for (const Index ranks : {64, 128, 256})
+        for (const Index expert : {1, 2, 4}) {
+          const World world{.ranks = ranks, .hardware = Hardware::trn2, .ranks_per_node = node, .lnc = 2};
+          const Degrees degrees{.tensor = 32, .expert = expert};
+          if (has_errors(diagnose(world, degrees, dialect))) continue;
+          CAPTURE(node);
+          CAPTURE(ranks);
+          CAPTURE(expert);
+          const Mesh mesh(world, degrees, dialect);
+          for (const bool of_expert : {false, true}) {
+            bool all = true;
+            for (Index r = 0; r < ranks; ++r) {
+              Index part = 0;
+              for (const zero::Hop& hop : zero::reduction(mesh, of_expert)) {
+                const Group group = hop.groups.of(r);
+                part = part * static_cast<Index>(group.size()) + *group.position(r);
+              }
+              all = all && part == *zero::groups(mesh, of_expert).of(r).position(r);
+            }
+            const bool mixed = !of_expert && dialect.plain_expert_view && mixes_expert_groups(mesh);
+            CHECK(all == !mixed);
+            ++(all ? owned : astray);
+          }
+        }
+  CHECK(astray > 0);
+  CHECK(owned > 0);
 }

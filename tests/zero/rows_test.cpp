@@ -157,5 +157,5 @@ TEST_CASE("local_elements: of each tensor at a place") {
   const View view({{dp, 2}, {tp, 2}});
   const Layout whole(view, {5, 2});
   const std::vector<Layout> tensors{whole, whole.then(1, split(tp)), Layout(view, {})};
-  CHECK(zero::local_elements(tensors, view.place(1)) == Numbers{10, 5, 1});
+  CHECK(local_elements(tensors, view.place(1)) == Numbers{10, 5, 1});
 }

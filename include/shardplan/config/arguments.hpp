@@ -45,6 +45,16 @@ inline constexpr Arguments optimizer_arguments[] = {
 inline constexpr std::string_view cuda_optimizers =
     "fused_adam distributed_fused_adam megatron_fused_adam mcore_distributed_optim lamb";
 
+/// An argument with which an optimizer keeps one more state tensor of the shape of the weight (sheet, 10).
+struct StateArgument {
+  std::string_view optimizer;
+  std::string_view argument;
+  bool zero_counts = false;  ///< any value but null switches it on
+};
+inline constexpr StateArgument state_arguments[] = {{"adam", "amsgrad"},     {"adamw", "amsgrad"},
+                                                    {"sgd", "momentum"},     {"rmsprop", "momentum"},
+                                                    {"rmsprop", "centered"}, {"adafactor", "beta1", true}};
+
 /// Keys of `model.optim` that are not the optimizer's.
 inline constexpr std::string_view optim_keys = "name cls lr args sched";
 

@@ -12,6 +12,7 @@
 ///       static void keys(Self& self, Field field) {
 ///         field("num_nodes", self.num_nodes);
 ///         field("barebones");  // known, of no interest
+///         field("use_emha", unadvised);  // known, never proposed for a misspelt key
 ///       }
 ///     };
 ///
@@ -26,6 +27,10 @@ enum class Need : std::uint8_t {
   expected,  ///< NxDT stops, a plan can be made: a warning
   required,  ///< no plan without it: an error
 };
+
+/// Marks a key that no spelling hint is to name.
+struct Unadvised {};
+inline constexpr Unadvised unadvised{};
 
 /// The value that a key gets although it stands elsewhere in the tree: the first hit of a depth-first walk in file
 /// order. A hit of null ends the walk of its mapping only.
@@ -61,6 +66,61 @@ concept FromNode = requires(const Node& node) {
   { T::from_node(node) } -> std::same_as<std::optional<T>>;
 };
 
+template <class T>
+struct ValueOf {
+  using type = T;
+};
+template <class T>
+struct ValueOf<std::optional<T>> {
+  using type = T;
+};
+
+/// Appends the path of every key that a struct declares, sections within it included.
+struct PathList {
+  std::string path;
+  std::vector<std::string>& out;
+
+  void operator()(std::string_view key) const { out.push_back(join_path(path, key)); }
+  void operator()(std::string_view, Unadvised) const {}
+  template <class M>
+  void operator()(std::string_view key, M&, Need = Need::optional, std::string_view = {}) const {
+    (*this)(key);
+    if constexpr (Section<typename ValueOf<M>::type>) {
+      typename ValueOf<M>::type section;
+      ValueOf<M>::type::keys(section, PathList{out.back(), out});
+    }
+  }
+};
+template <Section T>
+std::vector<std::string> paths_of() {
+  std::vector<std::string> out;
+  T root;
+  T::keys(root, PathList{{}, out});
+  return out;
+}
+
+/// Are the letters of `word` in `text`, in this order?
+constexpr bool abbreviates(std::string_view word, std::string_view text) {
+  for (const char c : text)
+    if (!word.empty() && word[0] == c) word.remove_prefix(1);
+  return word.empty();
+}
+
+/// The key of `known` that `key` was most likely meant to be; empty where none is likely. Slips leave the ends of a
+/// word alone; leaving out words or letters is no slip of `closest`.
+inline std::string_view meant(std::string_view key, std::span<const std::string_view> known) {
+  const std::string_view near = closest(key, known);
+  std::size_t begin = 0, end = 0;
+  while (begin < near.size() && begin < key.size() && near[begin] == key[begin]) ++begin;
+  while (end < near.size() && end < key.size() && near[near.size() - 1 - end] == key[key.size() - 1 - end]) ++end;
+  if (!near.empty() && 2 * (begin + end) >= key.size()) return near;
+  std::string_view shortest_one;
+  for (const std::string_view one : known)
+    if (key.size() > 3 && abbreviates(key, one) && (shortest_one.empty() || one.size() < shortest_one.size()))
+      shortest_one = one;
+  return shortest_one;
+}
+
 /// True where Python would say so: not null, false, zero or empty.
 inline bool truthy(const Node& node) {
   if (const bool* flag = node.as<bool>()) return *flag;
@@ -86,13 +146,15 @@ class Binder {
     if (node.is<Node::Broken>()) return;
     const Mapping* entries = node.as<Mapping>();
     if (entries == nullptr && !node.is_null()) return mismatch(node, path, "a mapping");
-    std::vector<std::string_view> known;
-    T::keys(out, Field{*this, node, path, known});
+    if (all_paths_ == nullptr) all_paths_ = &paths_of<T>;  // of the root, which comes first
+    std::vector<std::string_view> known, silent;
+    T::keys(out, Field{*this, node, path, known, silent});
     if (entries == nullptr || OpenSection<T>) return;
     for (const Mapping::Entry& entry : *entries) {
       if (diagnostics.size() >= limits::findings) return;
-      if (contains(known, entry.key) || contains(searched_, entry.key)) continue;
-      const std::string_view near = closest(entry.key, known);
+      if (contains(known, entry.key) || contains(silent, entry.key) || contains(searched_, entry.key)) continue;
+      std::string near = elsewhere(entry.key);
+      if (near.empty()) near = meant(entry.key, known);
       report("SP-CONFIG-013", join_path(path, entry.key), entry.mark, concat("unknown key '", entry.key, '\''),
              near.empty() ? std::string{} : concat("did you mean '", near, "'?"));
     }
@@ -109,12 +171,15 @@ class Binder {
     const Node& node;
     std::string_view path;
     std::vector<std::string_view>& known;
+    std::vector<std::string_view>& silent;
 
     void operator()(std::string_view key) const { known.push_back(key); }
+    void operator()(std::string_view key, Unadvised) const { silent.push_back(key); }
+    /// `values` lists what an enumeration takes.
     template <class M>
-    void operator()(std::string_view key, M& member, Need need = Need::optional) const {
+    void operator()(std::string_view key, M& member, Need need = Need::optional, std::string_view values = {}) const {
       known.push_back(key);
-      binder.field(node, path, key, member, need);
+      binder.field(node, path, key, member, need, values);
     }
   };
 
@@ -130,8 +195,43 @@ class Binder {
     return false;
   }
 
+  /// The one other section that has such a key, as a path; empty where none or several have.
+  std::string elsewhere(std::string_view key) const {
+    std::string found;
+    for (std::string& one : all_paths_()) {
+      if (std::string_view(one).substr(one.rfind('.') + 1) != key) continue;
+      if (!found.empty()) return {};
+      found = std::move(one);
+    }
+    return found;
+  }
+
+  /// What a value of that type is called.
   template <class M>
-  void field(const Node& section, std::string_view path, std::string_view key, M& member, Need need) {
+  static constexpr std::string_view expected() {
+    using T = typename ValueOf<M>::type;
+    if constexpr (std::same_as<T, Index>)
+      return "an integer";
+    else if constexpr (std::same_as<T, double>)
+      return "a number";
+    else if constexpr (std::same_as<T, bool>)
+      return "true or false";
+    else if constexpr (std::same_as<T, std::string>)
+      return "a text";
+    else if constexpr (Section<T>)
+      return "a mapping";
+    else if constexpr (FromNode<T>)
+      return T::expected;
+    else if constexpr (std::same_as<T, Node>)
+      return "a value";
+    else
+      return "a list";
+  }
+
+  template <class M>
+  void field(const Node& section, std::string_view path, std::string_view key, M& member, Need need,
+             std::string_view values) {
+    values_ = values;
     const Node* value = section.find(key);
     if (contains(searched_, key) && (value == nullptr || !truthy(*value))) {
       if (const Mapping::Entry* found = find_anywhere(root_, key)) value = &found->value;
@@ -145,7 +245,8 @@ class Binder {
       if (need == Need::required && !marker) return this->section(Node{{}, section.mark}, full, member);
     }
     Diagnostic what = marker ? finding("SP-CONFIG-010", concat('\'', full, "' is still ???"), "fill in a value")
-                             : finding("SP-CONFIG-012", concat('\'', full, "' is missing"));
+                             : finding("SP-CONFIG-012", concat('\'', full, "' is missing"),
+                                       values.empty() ? concat("give it ", expected<M>()) : concat("one of ", values));
     if (need == Need::expected) what.severity = Severity::warning;
     add(std::move(what), std::move(full), marker ? value->mark : section.mark);
   }
@@ -178,7 +279,7 @@ class Binder {
   void read(const Node& node, const std::string& path, Index& out) {
     if (broken_or_huge(node, path)) return;
     const Index* number = node.as<Index>();
-    if (number == nullptr) return mismatch(node, path, "an integer", unquoted<Index>(node));
+    if (number == nullptr) return mismatch(node, path, expected<Index>(), unquoted<Index>(node));
     out = *number;
   }
   void read(const Node& node, const std::string& path, double& out) {
@@ -188,20 +289,24 @@ class Binder {
     } else if (const double* real = node.as<double>()) {
       out = *real;
     } else {
-      mismatch(node, path, "a number", unquoted<double>(node));
+      mismatch(node, path, expected<double>(), unquoted<double>(node));
     }
   }
   /// Null is false, as Python has it.
   void read(const Node& node, const std::string& path, bool& out) {
     if (node.is<Node::Broken>()) return;
     const bool* flag = node.as<bool>();
-    if (flag == nullptr && !node.is_null()) return mismatch(node, path, "true or false", unquoted<bool>(node));
+    if (flag == nullptr && !node.is_null()) return mismatch(node, path, expected<bool>(), unquoted<bool>(node));
     out = flag != nullptr && *flag;
   }
   void read(const Node& node, const std::string& path, std::string& out) {
     if (node.is<Node::Broken>()) return;
     const std::string* text = node.as<std::string>();
-    if (text == nullptr) return mismatch(node, path, "a text", node.is_container() ? "" : "put it in quotes");
+    if (text == nullptr)
+      return mismatch(node, path, expected<std::string>(),
+                      !values_.empty()                        ? concat("one of ", values_)
+                      : node.is_container() || node.is_null() ? std::string()
+                                                              : std::string("put it in quotes"));
     out = *text;
   }
   template <FromNode T>
@@ -215,7 +320,11 @@ class Binder {
   template <class T>
   void read(const Node& node, const std::string& path, std::optional<T>& out) {
     out.reset();
-    if (!node.is_null()) read(node, path, out.emplace());
+    if (node.is_null() || node.is<Node::Broken>()) return;
+    const std::size_t before = diagnostics.size();
+    read(node, path, out.emplace());
+    // What could not be read is not given; of a section the rest counts.
+    if (!Section<T> && diagnostics.size() > before) out.reset();
   }
   template <class T>
   void read(const Node& node, const std::string& path, std::vector<T>& out) {
@@ -233,6 +342,8 @@ class Binder {
 
   const Node& root_;
   std::span<const std::string_view> searched_;
+  std::vector<std::string> (*all_paths_)() = nullptr;
+  std::string_view values_;  ///< of the key that is being read
 };
 
 }  // namespace detail

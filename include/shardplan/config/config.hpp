@@ -35,12 +35,12 @@ struct Config {
   std::optional<Index> bucket_size_collectives;  ///< MB
 
   Node tree;                ///< the resolved file, for keys without a member and for "is it given?"
-  Diagnostics diagnostics;  ///< warnings and notes of loading
+  Diagnostics diagnostics;  ///< findings of loading; where one is an error there is no job
 
   template <class Self, class Field>
   static void keys(Self& self, Field field) {
     field("name", self.name, Need::expected);
-    field("model_source", self.model_source, Need::required);
+    field("model_source", self.model_source, Need::required, "hf, megatron");
     field("seed", self.seed);
     field("trainer", self.trainer, Need::expected);
     field("exp_manager", self.exp_manager, Need::expected);
@@ -81,6 +81,9 @@ struct Config {
   friend bool operator==(const Config&, const Config&) = default;
 };
 
+/// Does a configuration say what its model is built of?
+inline bool is_model_source(std::string_view source) { return source == "hf" || source == "megatron"; }
+
 struct Bound {
   Config config;
   Diagnostics diagnostics;
@@ -97,7 +100,7 @@ inline Bound bind(const Node& resolved) {
   binder.section(resolved, {}, out.config);
   out.config.tree = resolved;
   const std::string& source = out.config.model_source;
-  if (!source.empty() && source != "hf" && source != "megatron")
+  if (!source.empty() && !is_model_source(source))
     binder.report("SP-CONFIG-014", "model_source", resolved.find("model_source")->mark,
                   concat("model_source is '", source, '\''), "hf or megatron");
   out.diagnostics = std::move(binder.diagnostics);

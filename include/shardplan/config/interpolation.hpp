@@ -34,8 +34,8 @@ class Resolver {
       out.tree = built(root_);
     } catch (Exhausted) {
       out.tree.value = Node::Broken{};
-      report(root_, finding("SP-CONFIG-005", concat("interpolations expand to more than ", limits::nodes, " nodes or ",
-                                                    limits::text_bytes >> 20, " MiB of text")));
+      report(*running_, finding("SP-CONFIG-005", concat("interpolations expand to more than ", limits::nodes,
+                                                        " nodes or ", limits::text_bytes >> 20, " MiB of text")));
     }
     out.diagnostics = std::move(diagnostics_);
     return out;
@@ -93,6 +93,9 @@ class Resolver {
     return &made_.back();
   }
 
+  /// Notes that an interpolation is at work; gives what was noted before.
+  const Node* run_within(const Node* node) { return std::exchange(running_, running_ == &root_ ? node : running_); }
+
   void spend(std::size_t nodes, std::size_t bytes) {
     if (!budget_.spend(nodes, bytes)) throw Exhausted{};
   }
@@ -112,12 +115,14 @@ class Resolver {
     if (here->value != nullptr) return here->value;
     if (here->active) fail("SP-CONFIG-008", concat("the interpolation comes back to '", path_of(node), '\''));
     here->active = true;
+    const Node* around = run_within(node);
     try {
       here->value = evaluate(parse_interpolation(*node->as<std::string>()), here->parent);
     } catch (const Error& error) {
       for (const Diagnostic& one : error.diagnostics()) report(*node, one);
     } catch (Silent) {
     }
+    running_ = around;
     if (here->value == nullptr) here->value = own(Node::Broken{});
     here->active = false;
     return here->value;
@@ -126,11 +131,13 @@ class Resolver {
   /// The resolved copy of a node: a whole mapping where its interpolation names one.
   Node built(const Node& node) {
     const Node* source = follow(&node);
+    const Node* around = source == &node ? running_ : run_within(&node);
     const std::string* text = source->as<std::string>();
     spend(1, text == nullptr ? 0 : text->size());
     Node out{{}, node.mark};
     if (!source->is_container()) {
       out.value = source->value;
+      running_ = around;
       return out;
     }
     Place* here = place(source);
@@ -138,6 +145,7 @@ class Resolver {
     if ((here != nullptr && here->active) || depth_ > limits::depth) {
       report(node, finding("SP-CONFIG-008", concat("the interpolation holds itself through '", path_of(source), '\'')));
       out.value = Node::Broken{};
+      running_ = around;
       return out;
     }
     if (here != nullptr) here->active = true;
@@ -152,6 +160,7 @@ class Resolver {
       }
     }
     if (here != nullptr) here->active = false;
+    running_ = around;
     return out;
   }
 
@@ -384,6 +393,7 @@ class Resolver {
   }
 
   const Node& root_;
+  const Node* running_ = &root_;  ///< the outermost interpolation at work, else the root
   Environment environment_;
   std::vector<Place> places_;  // in the order of addresses
   std::deque<Node> made_;

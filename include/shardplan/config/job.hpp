@@ -3,6 +3,7 @@
 
 #include <shardplan/config/config.hpp>
 #include <shardplan/config/huggingface.hpp>
+#include <shardplan/config/located.hpp>
 #include <shardplan/config/rules.hpp>
 #include <shardplan/model/hub.hpp>
 #include <shardplan/plan/plan.hpp>
@@ -31,87 +32,6 @@ struct Job {
 
 namespace detail {
 
-/// The key of a configuration that stands behind an argument of the planners.
-struct ArgumentKey {
-  std::string_view argument;
-  std::string_view path;
-  std::string_view hf_key{};  ///< where an hf model has it in its config.json
-  bool overrides = false;     ///< an hf model takes it from the file where that gives it
-};
-inline constexpr ArgumentKey argument_keys[] = {
-    {"ranks", "trainer.devices"},
-    {"ranks", "trainer.num_nodes"},
-    {"ranks_per_node", "trainer.devices"},
-    {"lnc", "trainer.lnc"},
-    {"tensor", "distributed_strategy.tensor_model_parallel_size"},
-    {"pipeline", "distributed_strategy.pipeline_model_parallel_size"},
-    {"virtual_pipeline", "distributed_strategy.virtual_pipeline_model_parallel_size"},
-    {"context", "distributed_strategy.context_parallel_size"},
-    {"expert", "distributed_strategy.expert_model_parallel_size"},
-    {"kv_replicator", "distributed_strategy.kv_replicator"},
-    {"token_shuffle", "distributed_strategy.token_shuffle_group_size"},
-    {"zero1", "distributed_strategy.zero1"},
-    {"sequence_parallel", "distributed_strategy.sequence_parallel"},
-    {"global_batch", "data.global_batch_size"},
-    {"micro_batch", "data.micro_batch_size"},
-    {"sequence", "model.encoder_seq_length"},
-    {"family", "model_source"},
-    {"layers", "model.num_layers", "num_hidden_layers", true},
-    {"hidden", "model.hidden_size", "hidden_size", true},
-    {"ffn", "model.ffn_hidden_size", "intermediate_size"},
-    {"heads", "model.num_attention_heads", "num_attention_heads"},
-    {"kv_heads", "model.num_kv_heads", "num_key_value_heads"},
-    {"head_dim", "model.kv_channels", "head_dim"},
-    {"vocab", "data.tokenizer", "vocab_size"},
-    {"vocabulary_multiple", "model.make_vocab_size_divisible_by"},
-    {"positions", "model.max_position_embeddings", "max_position_embeddings", true},
-    {"tied_embeddings", "model.share_embeddings_and_output_weights", "tie_word_embeddings"},
-    {"qkv_linear", "model.qkv_linear"},
-    {"pipeline_cuts", "model.pipeline_cuts"},
-    {"experts", "model.moe.num_experts"},
-    {"top_k", "model.moe.top_k"},
-    {"moe_frequency", "model.moe.frequency"},
-    {"activation", "model.activation"},
-    {"gated", "model.activation"},
-    {"bias", "model.has_bias"},
-    {"block", "model.transformer_block_type"},
-    {"normalization", "model.normalization"},
-    {"position_embedding_type", "model.position_embedding_type"},
-};
-
-/// Does the file leave a number to the config.json? It says so with -1 too.
-inline bool left_open(const Config& config, std::string_view path) {
-  const Node* given = config.given(path);
-  return given == nullptr || given->is_null() || *given == Node{Index{-1}};
-}
-
-}  // namespace detail
-
-/// Puts the keys of the file, with their places, for the arguments that findings of the planners name. What an hf model
-/// has from its config.json is named as there: in `hf_file`, or where the configuration should name one.
-inline Diagnostics located(Diagnostics all, const Config& config, const std::string& hf_file = {}) {
-  for (Diagnostic& one : all) {
-    Origins found;
-    for (const Origin& origin : one.origins) {
-      const std::size_t before = found.size();
-      for (const detail::ArgumentKey& key : detail::argument_keys) {
-        if (!origin.file.empty() || key.argument != origin.key) continue;
-        const bool from_json = config.model_source == "hf" && !key.hf_key.empty() &&
-                               (!key.overrides || detail::left_open(config, key.path));
-        found.push_back(!from_json        ? config.origin(key.path)
-                        : hf_file.empty() ? config.origin("model.model_config")
-                                          : Origin{{}, hf_file, 0, 0});
-        if (from_json) found.back().key = key.hf_key;
-      }
-      if (found.size() == before) found.push_back(origin);
-    }
-    one.origins = std::move(found);
-  }
-  return all;
-}
-
-namespace detail {
-
 /// Where the values of an architecture come from: the file, its config.json (null: none), the hub (null: not asked);
 /// the first that has one. Collects the sizes that none has, and the findings.
 struct Sources {
@@ -119,15 +39,16 @@ struct Sources {
   const HfConfig* json;
   const Architecture* hub;
   Diagnostics& findings;
-  std::vector<std::string_view> missing{};
+  bool assumes = true;                      ///< not where a source that was asked for could not be read
+  std::vector<std::string_view> missing{};  ///< arguments
 
-  /// A size; `name` is what a reader may look for.
-  Index size(std::string_view name, const std::optional<Index>& file, Index HfConfig::*in_json,
+  /// A size; where no source has it, 1.
+  Index size(std::string_view argument, const std::optional<Index>& file, Index HfConfig::*in_json,
              Index Architecture::*in_hub) {
     if (file && *file != -1) return *file;
     if (json != nullptr && in_json != nullptr) return json->*in_json;
     if (hub != nullptr) return hub->*in_hub;
-    missing.push_back(name);
+    missing.push_back(argument);
     return 1;
   }
 
@@ -147,16 +68,22 @@ struct Sources {
     }
   }
 
-  void report_missing() {
-    if (missing.empty()) return;
+  /// Says which sizes are missing, but for those about which something has been said already.
+  void report_missing(const Unread& unread) {
     const bool hf = config.model_source == "hf";
-    const std::string& file = config.model.model_config.value_or(std::string());
+    std::vector<std::string_view> names;  // as a reader may look for them
+    for (const std::string_view argument : missing)
+      for (const ArgumentKey& key : argument_keys)
+        if (key.argument == argument && !unread.argument(argument))
+          names.push_back(!hf ? key.path : key.overrides ? key.path.substr(key.path.rfind('.') + 1) : key.hf_key);
+    if (names.empty() || (hf && unread.path("model.model_config"))) return;
+    const std::string file = config.model.model_config.value_or(std::string());
     Diagnostic out =
-        finding("SP-CONFIG-012", concat("the architecture is not given: ", join(missing, ", ")),
+        finding("SP-CONFIG-012", concat("the architecture is not given: ", join(names, ", ")),
                 concat(hf && !file.empty() ? concat('\'', file, "' cannot be read; ") : std::string(),
                        "name a model of the hub (--model)", hf ? " or a config.json (--model-config)" : ""));
     if (hf) out.origins.push_back(config.origin("model.model_config"));
-    for (const std::string_view name : missing)
+    for (const std::string_view name : names)
       if (!hf) out.origins.push_back(config.origin(name));
     findings.push_back(std::move(out));
   }
@@ -167,11 +94,11 @@ inline Architecture hf_architecture(Sources& from, const Dialect& dialect) {
   const ModelSection& m = from.config.model;
   const HfConfig* json = from.json;
   Architecture out{.qkv_linear = m.qkv_linear, .fuse_qkv = m.fuse_qkv, .family = family_of(from.config)};
-  out.layers = from.size("num_layers", m.num_layers, &HfConfig::num_hidden_layers, &Architecture::layers);
-  out.hidden = from.size("hidden_size", m.hidden_size, &HfConfig::hidden_size, &Architecture::hidden);
-  out.ffn = from.size("intermediate_size", {}, &HfConfig::intermediate_size, &Architecture::ffn);
-  out.heads = from.size("num_attention_heads", {}, &HfConfig::num_attention_heads, &Architecture::heads);
-  out.vocab = from.size("vocab_size", {}, &HfConfig::vocab_size, &Architecture::vocab);
+  out.layers = from.size("layers", m.num_layers, &HfConfig::num_hidden_layers, &Architecture::layers);
+  out.hidden = from.size("hidden", m.hidden_size, &HfConfig::hidden_size, &Architecture::hidden);
+  out.ffn = from.size("ffn", {}, &HfConfig::intermediate_size, &Architecture::ffn);
+  out.heads = from.size("heads", {}, &HfConfig::num_attention_heads, &Architecture::heads);
+  out.vocab = from.size("vocab", {}, &HfConfig::vocab_size, &Architecture::vocab);
   out.positions = m.max_position_embeddings.value_or(0);
   if (json != nullptr) {
     out.kv_heads = json->num_key_value_heads.value_or(out.heads);
@@ -186,12 +113,16 @@ inline Architecture hf_architecture(Sources& from, const Dialect& dialect) {
   }
   if (json != nullptr && json->head_dim && json->hidden_size == out.hidden && out.heads > 0 &&
       out.hidden % out.heads == 0 && *json->head_dim != out.hidden / out.heads) {
-    if (!dialect.nxd_limits) out.head_dim = *json->head_dim;
+    if (!dialect.layer_faults) out.head_dim = *json->head_dim;
     from.findings.push_back(finding("SP-PLAN-003",
                                     concat("head_dim is ", *json->head_dim, ", but NxDT makes heads of ",
                                            out.hidden / out.heads, " = hidden ", out.hidden, " / heads ", out.heads),
                                     "strict follows config.json", {"head_dim", "hidden", "heads"}));
   }
+  if (json != nullptr && json->attention_bias)
+    from.findings.push_back(finding("SP-PLAN-005",
+                                    "config.json asks for attention_bias, which NxDT's hf models do not have",
+                                    "the plan has no biases"));
   if (out.family == Family::hf_mixtral) {
     out.experts = from.option("model.moe.num_experts", m.moe.num_experts, &Architecture::experts);
     out.top_k = from.option("model.moe.top_k", m.moe.top_k, &Architecture::top_k);
@@ -216,12 +147,11 @@ inline Architecture megatron_architecture(Sources& from, const std::optional<Ind
   const Config& config = from.config;
   const ModelSection& m = config.model;
   Architecture out{.family = Family::megatron};
-  out.layers = from.size("model.num_layers", m.num_layers, nullptr, &Architecture::layers);
-  out.hidden = from.size("model.hidden_size", m.hidden_size, nullptr, &Architecture::hidden);
-  out.ffn = from.size("model.ffn_hidden_size", m.ffn_hidden_size, nullptr, &Architecture::ffn);
-  out.heads = from.size("model.num_attention_heads", m.num_attention_heads, nullptr, &Architecture::heads);
-  out.positions =
-      from.size("model.max_position_embeddings", m.max_position_embeddings, nullptr, &Architecture::positions);
+  out.layers = from.size("layers", m.num_layers, nullptr, &Architecture::layers);
+  out.hidden = from.size("hidden", m.hidden_size, nullptr, &Architecture::hidden);
+  out.ffn = from.size("ffn", m.ffn_hidden_size, nullptr, &Architecture::ffn);
+  out.heads = from.size("heads", m.num_attention_heads, nullptr, &Architecture::heads);
+  out.positions = from.size("positions", m.max_position_embeddings, nullptr, &Architecture::positions);
   // A file that gives the heads and no KV heads has as many of these.
   const bool heads_given = config.given("model.num_attention_heads") != nullptr;
   out.kv_heads = heads_given ? m.num_kv_heads.value_or(0)
@@ -254,7 +184,7 @@ inline Architecture megatron_architecture(Sources& from, const std::optional<Ind
   const bool gpt =
       config.name == "megatron_gpt" || (config.data.tokenizer && config.data.tokenizer->type == "GPT2BPETokenizer");
   out.vocab = vocab_size ? *vocab_size : from.hub != nullptr ? from.hub->vocab : gpt ? 50257 : 32000;
-  if (!vocab_size && from.hub == nullptr)
+  if (!vocab_size && from.hub == nullptr && from.assumes)
     from.findings.push_back(
         finding("SP-PLAN-005", concat("the tokenizer's vocabulary is taken to be ", out.vocab), "--vocab-size N"));
   // Hugging Face models of the hub do not pad; a megatron model does.
@@ -263,6 +193,11 @@ inline Architecture megatron_architecture(Sources& from, const std::optional<Ind
     out.vocabulary_multiple =
         from.option("model.make_vocab_size_divisible_by", out.vocabulary_multiple, &Architecture::vocabulary_multiple);
   return out;
+}
+
+inline Architecture architecture(Sources& from, const JobOptions& asked) {
+  return from.config.model_source == "hf" ? hf_architecture(from, asked.dialect)
+                                          : megatron_architecture(from, asked.vocab_size);
 }
 
 }  // namespace detail
@@ -275,13 +210,13 @@ inline Architecture architecture(const Config& config, const std::optional<HfCon
                                  const std::optional<Architecture>& hub, const JobOptions& asked,
                                  Diagnostics& findings) {
   detail::Sources from{config, hf ? &*hf : nullptr, hub ? &*hub : nullptr, findings};
-  Architecture out = config.model_source == "hf" ? detail::hf_architecture(from, asked.dialect)
-                                                 : detail::megatron_architecture(from, asked.vocab_size);
-  from.report_missing();
+  Architecture out = detail::architecture(from, asked);
+  from.report_missing(detail::Unread(config));
   return out;
 }
 
-/// The strategy, as the file has it. Only hf models read kv_replicator, only megatron models token_shuffle_group_size.
+/// The strategy, as the file has it. Only hf models read kv_replicator, only megatron models token_shuffle_group_size;
+/// megatron models switch sequence parallelism off where the tensor size is 1.
 inline Strategy strategy(const Config& config) {
   const DistributedStrategy& d = config.distributed_strategy;
   const bool hf = config.model_source == "hf";
@@ -291,7 +226,7 @@ inline Strategy strategy(const Config& config) {
           .context = d.context_parallel_size,
           .expert = d.expert_model_parallel_size,
           .kv_replicator = hf ? d.kv_replicator : 1,
-          .sequence_parallel = d.sequence_parallel,
+          .sequence_parallel = d.sequence_parallel && (hf || d.tensor_model_parallel_size != 1),
           .zero1 = d.zero1,
           .token_shuffle = hf ? 1 : d.token_shuffle_group_size,
           .pipeline_cuts = config.model.pipeline_cuts.value_or(std::vector<std::string>{})};
@@ -312,12 +247,26 @@ inline World world(const Config& config, const std::optional<Hardware>& hardware
   return out;
 }
 
-/// The training job of a configuration. What it says wrongly (R21, R25, R26) counts as not said: mixed_precision,
-/// nothing recomputed.
+/// The optimizer of a configuration, with the arguments that add state tensors (sheet, 10).
+inline Optimizer optimizer(const Config& config) {
+  const std::string& name = config.model.optim.name;
+  Optimizer out(name);
+  for (const StateArgument& one : state_arguments) {
+    if (one.optimizer != name) continue;
+    const Node* given = config.given(concat("model.optim.", one.argument));
+    if (given == nullptr) given = config.given(concat("model.optim.args.params.", one.argument));
+    const bool on = given != nullptr && (one.zero_counts ? !given->is_null() : detail::truthy(*given));
+    out.states += on;
+  }
+  return out;
+}
+
+/// The training job of a configuration. What it says wrongly (R21, R25) counts as not said: mixed_precision, nothing
+/// recomputed. The switches of manual precision count as numbers too, although NxDT refuses these (R26).
 inline Training training(const Config& config, const Architecture& a) {
   const ModelSection& m = config.model;
   const PrecisionSection& p = config.precision;
-  const auto is_on = [](const Node& node) { return node == Node{std::string("1")}; };
+  const auto is_on = [](const Node& node) { return node == Node{std::string("1")} || node == Node{Index{1}}; };
   const auto precision = precision_from_type(p.type, {.use_bf16 = is_on(p.xla_use_bf16),
                                                       .downcast_bf16 = is_on(p.xla_downcast_bf16),
                                                       .stochastic_rounding = is_on(p.neuron_rt_stochastic_rounding_en),
@@ -330,7 +279,7 @@ inline Training training(const Config& config, const Architecture& a) {
           .micro_batch = config.data.micro_batch_size,
           .sequence = m.encoder_seq_length.value_or(config.data.seq_length.value_or(0)),
           .precision = precision.value_or(mixed_precision),
-          .optimizer = m.optim.name,
+          .optimizer = optimizer(config),
           .recompute = recomputation(config, said_by_check),
           .flash_attention = m.fusions.flash_attention,
           .ring_attention = m.fusions.ring_attention,
@@ -342,29 +291,122 @@ inline Training training(const Config& config, const Architecture& a) {
           .dropless = m.moe.dropless};
 }
 
-/// Model, strategy, world and training of a configuration. Errors, all at once and with the places of the keys:
-/// SP-CONFIG-012 sizes that no source gives, SP-MODEL-*, and everything diagnose() finds; SP-MODEL-001 at once.
+namespace detail {
+
+/// A world that these degrees divide, with much room for others: it stands in for one that could not be read.
+constexpr Index room_for(const Degrees& d) {
+  Index out = 1;
+  for (const Index degree : {d.tensor, d.pipeline, d.context, d.expert})
+    if (degree < 1 || __builtin_mul_overflow(out, degree, &out)) return 1;
+  while (out < 1 << 20) out *= 2;
+  return out;
+}
+
+}  // namespace detail
+
+/// SP-PLAN-005 for everything that a configuration or its caller says and no plan takes up.
+inline Diagnostics unused(const Config& config, const JobOptions& asked) {
+  Diagnostics out;
+  const auto note = [&](std::string message, std::initializer_list<std::string_view> paths = {}) {
+    out.push_back(finding("SP-PLAN-005", std::move(message)));
+    for (const std::string_view path : paths) out.back().origins.push_back(config.origin(path));
+  };
+  const DistributedStrategy& d = config.distributed_strategy;
+  const bool megatron = config.model_source == "megatron";
+  const Family family = family_of(config);
+  if (!megatron && asked.vocab_size) note("--vocab-size is not used: hf models have their vocabulary from config.json");
+  if (megatron && !asked.model_config.empty())
+    note("--model-config is not used: megatron models have their sizes from the configuration");
+  if (megatron && d.kv_replicator != 1)
+    note(concat("kv_replicator ", d.kv_replicator, " is not used: megatron models do not replicate K and V"),
+         {"distributed_strategy.kv_replicator"});
+  if (!megatron && d.token_shuffle_group_size != 1)
+    note(concat("token_shuffle_group_size ", d.token_shuffle_group_size, " is not used: hf models shuffle no tokens"),
+         {"distributed_strategy.token_shuffle_group_size"});
+  if (megatron && d.sequence_parallel && d.tensor_model_parallel_size == 1)
+    note("sequence_parallel counts as false: megatron models switch it off with tensor size 1",
+         {"distributed_strategy.sequence_parallel", "distributed_strategy.tensor_model_parallel_size"});
+  const Mapping::Entry* lora = find_anywhere(config.tree, "peft");
+  if (lora != nullptr && detail::truthy(lora->value))
+    note(family == Family::hf_llama
+             ? std::string("LoRA is not modelled: no adapters are planned, and all weights are taken to be trained")
+             : concat("peft is not used: NxDT has no LoRA for ", name(family)),
+         {"peft"});
+  if (config.model.optim.name == "adafactor")
+    note("the factored state of adafactor, a row and a column of each weight, is not counted", {"model.optim.name"});
+  return out;
+}
+
+/// Model, strategy, world and training of a configuration. `found` are findings about its config.json; where one is an
+/// error, `hf` is empty.
+///
+/// Errors   all at once and with the places of the keys: those of loading, `found`, SP-MODEL-001, SP-CONFIG-012 sizes
+///          that no source gives, SP-MODEL-*, and everything diagnose() finds that does not depend on what could not be
+///          read
 inline Job job(const Config& config, const std::optional<HfConfig>& hf, const std::string& hf_file,
-               const JobOptions& asked) {
-  std::optional<Architecture> hub;
-  if (!asked.model.empty()) hub = architecture(asked.model);
+               const JobOptions& asked, Diagnostics found = {}) {
   Job out;
-  Diagnostics findings;
-  const Architecture wanted = architecture(config, hf, hub, asked, findings);
-  const bool sized = !has_errors(findings);
+  out.notes = config.diagnostics;
+  append(out.notes, found);
+  detail::Unread unread(config);
+
+  const Architecture* hub = nullptr;
+  bool sources_read = !has_errors(found);
+  if (!asked.model.empty()) {
+    try {
+      hub = &architecture(asked.model);
+    } catch (const Error& error) {
+      append(out.notes, error.diagnostics());
+      sources_read = false;
+    }
+  }
+
+  // Whatever is wrong with the model, the rest is looked at too, and the other way round: one run tells all faults.
+  const bool hf_model = config.model_source == "hf";
+  const bool family_known = is_model_source(config.model_source) && !(hf_model && unread.path("name"));
+  Diagnostics of_model;
+  detail::Sources from{config, hf ? &*hf : nullptr, hub, of_model, sources_read};
+  const Architecture wanted = family_known ? architecture(from, asked) : Architecture{};
+  if (sources_read && family_known) from.report_missing(unread);
+  for (const std::string_view argument : from.missing) {
+    unread.add(argument);
+    if (argument == "heads") unread.add("kv_heads");  // as many where nothing else is said
+    if (argument == "heads" || argument == "hidden") unread.add("head_dim");
+  }
+  for (const Diagnostic& one : of_model)
+    if (one.id == "SP-MODEL-003") {
+      unread.add(one.origins[0].key);
+      if (one.origins[0].key == "activation") unread.add("gated");
+    }
+
   out.strategy = strategy(config);
-  out.world = world(config, asked.hardware, findings);
+  Diagnostics of_world;
+  const bool node_known = !unread.path("trainer.devices") && !unread.path("trainer.lnc");
+  out.world = world(config, asked.hardware, of_world);
+  if (!node_known) {
+    of_world.clear();
+    if (!asked.hardware) unread.add("hardware");
+  }
   out.options = {training(config, wanted), asked.dialect};
-  // Whatever is wrong with the architecture, the rest is looked at too: one run tells all faults.
-  const bool sound = sized && !has_errors(diagnose(wanted));
+  Training batch = out.options.training;
+  Strategy cuts = out.strategy;
+  if (unread.mesh()) {  // without a data-parallel size nothing can be said of the batch
+    batch.global_batch = 0;
+    cuts.token_shuffle = 1;
+  }
+  World ranks = out.world;
+  if (unread.argument("ranks")) ranks.ranks = detail::room_for(degrees(cuts));
+  const bool sound = family_known && from.missing.empty() && !has_errors(of_model) && !has_errors(diagnose(wanted));
   out.model = sound ? model(wanted) : Model{{}, wanted, {}};
   if (config.name) out.model.name = *config.name;
-  const Training& batch = out.options.training;
-  append(findings, sized ? diagnose(out.model, out.strategy, out.world, batch, asked.dialect)
-                         : diagnose(out.strategy, out.world, batch, asked.dialect));
-  out.notes = config.diagnostics;
-  append(out.notes, check(config, hf));
-  append(out.notes, located(std::move(findings), config, hf_file));
+  const Diagnostics of_job = family_known ? diagnose(out.model, cuts, ranks, batch, asked.dialect)
+                                          : diagnose(cuts, ranks, batch, asked.dialect);
+
+  append(out.notes, unread.without(check(config, hf)));
+  append(out.notes, unread.without(unused(config, asked)));
+  append(out.notes, located(std::move(of_model), config, hf_file));
+  append(out.notes, located(std::move(of_world), config, hf_file));
+  append(out.notes, located(unread.without(of_job), config, hf_file));
   if (has_errors(out.notes)) throw Error(std::move(out.notes));
   return out;
 }

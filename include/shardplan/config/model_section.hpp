@@ -152,16 +152,17 @@ struct ModelSection {
     field("sliding_window_size", self.sliding_window_size);
     for (const std::string_view key :
          {"weight_init_only", "save_logits", "use_cpu_initialization", "init_method_std", "use_scaled_init_method",
-          "ffn_dropout", "apply_query_key_layer_scaling", "layernorm_epsilon",
-          "persist_layer_norm", "rotary_percentage", "position_freq_base", "position_abf_factor",
-          "positition_interpolation_factor", "fp32_residual_connection", "fp16_lm_cross_entropy", "precision",
-          "masked_softmax_fusion",
-          // forbidden or restricted by R23 and R24, which look at the tree
-          "megatron_amp_o2", "gradient_accumulation_fusion", "use_emha",
+          "ffn_dropout", "apply_query_key_layer_scaling", "layernorm_epsilon", "persist_layer_norm",
+          "rotary_percentage", "position_freq_base", "position_abf_factor", "positition_interpolation_factor",
+          "fp32_residual_connection", "fp16_lm_cross_entropy", "precision", "masked_softmax_fusion"})
+      field(key);
+    // Forbidden or restricted by R23 and R24, which look at the tree.
+    for (const std::string_view key :
+         {"megatron_amp_o2", "gradient_accumulation_fusion", "use_emha",
           "num_micro_batches_with_partial_activation_checkpoints", "activations_checkpoint_layers_per_pipeline",
           "bias_dropout_add_fusion", "bias_activation_fusion", "activations_checkpoint_num_layers",
           "activations_checkpoint_method", "disable_layer_norm_checkpointing"})
-      field(key);
+      field(key, unadvised);
   }
   friend bool operator==(const ModelSection&, const ModelSection&) = default;
 };

@@ -109,7 +109,17 @@ struct Mapping::Entry {
   Node value;
 };
 
-/// What kind of value this is, for messages: "a number", "the text 'abc'".
+namespace detail {
+
+/// The fewest digits that read back as the same number.
+inline std::string shortest(double number) {
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof digits, number).ptr};
+}
+
+}  // namespace detail
+
+/// What kind of value this is, for messages: "the integer 3", "the text 'abc'".
 inline std::string describe(const Node& node) {
   struct Words {
     std::string operator()(std::monostate) const { return "null"; }
@@ -118,7 +128,9 @@ inline std::string describe(const Node& node) {
     std::string operator()(bool flag) const { return concat("the boolean ", flag); }
     std::string operator()(Index number) const { return concat("the integer ", number); }
     std::string operator()(const Node::Huge&) const { return "an integer beyond 64 bits"; }
-    std::string operator()(double) const { return "a floating-point number"; }
+    std::string operator()(double number) const {
+      return concat("the floating-point number ", detail::shortest(number));
+    }
     std::string operator()(const std::string& text) const {
       constexpr std::size_t longest = 60;
       if (text.size() <= longest) return concat("the text '", text, '\'');

@@ -1,6 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
 
 #include <shardplan/config/arguments.hpp>
@@ -71,11 +70,6 @@ inline constexpr Forbidden forbidden_table[] = {
 
 namespace detail::rules {
 
-inline std::string shortest(double number) {
-  char digits[32];
-  return {digits, std::to_chars(digits, digits + sizeof digits, number).ptr};
-}
-
 /// A configuration under examination. Every rule reads it and reports to it.
 struct Examination {
   const Config& config;
@@ -119,11 +113,15 @@ inline void devices(Examination& e) {
            below == 0 || above == 0 ? concat(below + above) : concat(below, " or ", above), {key});
 }
 
-/// `diagnose` takes a batch of 0 for one that is not known.
-inline void batch(Examination& e) {
-  if (e.config.data.global_batch_size == 0)
-    e.report("R4", "data.global_batch_size is 0", "a multiple of data.micro_batch_size x data-parallel size",
-             {"data.global_batch_size"});
+/// `diagnose` takes a 0 for a size that is not known.
+inline void sizes(Examination& e) {
+  const auto positive = [&](std::string_view path, const std::optional<Index>& given, std::string_view hint) {
+    if (given == Index{0}) e.report("SP-MESH-001", concat(path, " is 0"), std::string(hint), {path});
+  };
+  positive("data.global_batch_size", e.config.data.global_batch_size,
+           "a multiple of data.micro_batch_size x data-parallel size");
+  positive("model.encoder_seq_length", e.config.model.encoder_seq_length, "at least 1");
+  if (!e.config.model.encoder_seq_length) positive("data.seq_length", e.config.data.seq_length, "at least 1");
 }
 
 inline void context_parallel(Examination& e) {
@@ -145,7 +143,13 @@ inline void one_attention(Examination& e) {
              {"model.fusions.ring_attention", "model.fusions.flash_attention"});
 }
 
-inline void recompute(Examination& e) { recomputation(e.config, e.findings); }
+inline void recompute(Examination& e) {
+  recomputation(e.config, e.findings);
+  const std::string granularity = e.config.model.activations_checkpoint_granularity.value_or(std::string());
+  if (!granularity.empty() && granularity != "full" && granularity != "selective")
+    e.report("R21", concat("activations_checkpoint_granularity '", granularity, "' is unknown and counts as null"),
+             "selective, full or null", {"model.activations_checkpoint_granularity"});
+}
 
 inline void forbidden(Examination& e) {
   if (!e.megatron()) return;
@@ -183,8 +187,8 @@ inline void precision(Examination& e) {
 }
 
 inline void dropless_experts(Examination& e, const Moe& moe) {
-  const bool silu = e.megatron() ? e.config.model.activation == "swiglu" || e.config.model.activation == "silu"
-                                 : e.json == nullptr || e.json->hidden_act == "silu";
+  const bool silu =
+      e.megatron() ? e.config.model.activation == "swiglu" : e.json == nullptr || e.json->hidden_act == "silu";
   if (!silu && e.megatron())
     e.report("R27", concat("dropless experts with activation '", e.config.model.activation, '\''), "swiglu",
              {"model.activation", "model.moe.dropless"});
@@ -253,7 +257,9 @@ inline void arguments(Examination& e, std::string_view path, std::string_view ow
   const std::string name_path = join_path(path, "name");
   for (const Mapping::Entry& entry : *given) {
     if (holds(known, entry.key) || holds(taken, entry.key)) continue;
-    const std::string_view near = closest(entry.key, known);
+    std::vector<std::string_view> all = taken;
+    all.insert(all.end(), known.begin(), known.end());
+    const std::string_view near = closest(entry.key, all);
     e.report("R32", concat(call.name, " takes no argument '", entry.key, '\''),
              concat(near.empty() ? std::string() : concat(near, "? It takes "), join(known, ", ")),
              {join_path(path, entry.key), name_path});
@@ -345,15 +351,23 @@ inline void alignment(Examination& e) {
 }  // namespace detail::rules
 
 /// Everything in a configuration that NxDT refuses, drops without a word or gets wrong, and that does not depend on
-/// layouts: R1, R17, R18, R21 to R28, R31 to R34, R36, R37, SP-CONFIG-018 and -019, and R4 of an empty batch; with the
-/// places of all keys. `hf` is the architecture of its config.json, where that has been read.
+/// layouts: R1, R17, R18, R21 to R28, R31 to R34, R36, R37, SP-CONFIG-018 and -019, and SP-MESH-001 of a batch or
+/// sequence of 0; with the places of all keys. `hf` is the architecture of its config.json, where that has been read.
+/// Where model_source is neither hf nor megatron, rules of a kind of model are left out.
 inline Diagnostics check(const Config& config, const std::optional<HfConfig>& hf) {
   namespace rules = detail::rules;
   rules::Examination e{config, hf ? &*hf : nullptr};
-  for (const auto rule : {rules::devices, rules::batch, rules::context_parallel, rules::one_attention, rules::recompute,
-                          rules::forbidden, rules::precision, rules::experts, rules::batch_length, rules::optimizer,
-                          rules::schedule, rules::seed, rules::schedule_fits, rules::alignment})
-    rule(e);
+  const bool known = is_model_source(config.model_source);
+  const struct {
+    void (*check)(rules::Examination&);
+    bool of_a_kind;
+  } all[] = {{rules::devices, false},       {rules::sizes, false},    {rules::context_parallel, true},
+             {rules::one_attention, false}, {rules::recompute, true}, {rules::forbidden, true},
+             {rules::precision, false},     {rules::experts, true},   {rules::batch_length, true},
+             {rules::optimizer, true},      {rules::schedule, false}, {rules::seed, false},
+             {rules::schedule_fits, false}, {rules::alignment, true}};
+  for (const auto& rule : all)
+    if (known || !rule.of_a_kind) rule.check(e);
   return std::move(e.findings);
 }
 

@@ -374,7 +374,7 @@ struct PrecisionSection {
 
   template <class Self, class Field>
   static void keys(Self& self, Field field) {
-    field("type", self.type, Need::required);
+    field("type", self.type, Need::required, "mixed_precision, mixed_precisionSR, autocast, bf16SR, fp32, manual");
     field("master_weights", self.master_weights);
     field("fp32_grad_acc", self.fp32_grad_acc);
     field("xla_use_bf16", self.xla_use_bf16);

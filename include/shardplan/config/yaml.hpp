@@ -33,11 +33,36 @@ inline void apply_override(Node& root, const std::string& text) {
   }
 }
 
+namespace detail {
+
+/// Leaves out what is said of a value that an interpolation makes of another value found wrong.
+inline void drop_derived(Diagnostics& found, const Node& unresolved) {
+  const auto derived = [&](const Diagnostic& one) {
+    const Node* value = find_path(unresolved, one.origins[0].key);
+    const std::string* text = value != nullptr ? value->as<std::string>() : nullptr;
+    if (text == nullptr || one.id != "SP-CONFIG-011") return false;
+    for (const Diagnostic& other : found) {
+      const std::string& key = other.origins[0].key;
+      if (other.id == "SP-CONFIG-011" && text->find('$') != text->npos &&
+          text->find(key.substr(key.rfind('.') + 1)) != text->npos)
+        return true;
+    }
+    return false;
+  };
+  Diagnostics kept;
+  for (const Diagnostic& one : found)
+    if (!derived(one)) kept.push_back(one);
+  found = std::move(kept);
+}
+
+}  // namespace detail
+
 /// The configuration of an NxDT file.
 ///
 /// Rule     read, override, resolve, bind
-/// Errors   every error of every step in one `Error`, with the warnings
-/// Post     warnings and notes are in `diagnostics` of the result
+/// Errors   those of `read_yaml`: there is no tree
+/// Post     every other finding of every step is in `diagnostics` of the result, so that job() and plan() can throw
+///          them together with their own; where one is an error, its key has its default
 inline Config load_config(const std::string& path, std::span<const std::string> overrides = {}) {
   Node root = read_yaml(path);
   Diagnostics all;
@@ -45,14 +70,14 @@ inline Config load_config(const std::string& path, std::span<const std::string> 
     try {
       apply_override(root, one);
     } catch (const Error& error) {
-      all.insert(all.end(), error.diagnostics().begin(), error.diagnostics().end());
+      append(all, error.diagnostics());
     }
   }
   const Resolved resolved = resolve(root);
   auto [config, found] = bind(resolved.tree);
-  all.insert(all.end(), resolved.diagnostics.begin(), resolved.diagnostics.end());
-  all.insert(all.end(), found.begin(), found.end());
-  if (has_errors(all)) throw Error(std::move(all));
+  detail::drop_derived(found, root);
+  append(all, resolved.diagnostics);
+  append(all, found);
   config.diagnostics = std::move(all);
   return std::move(config);
 }
@@ -82,15 +107,21 @@ inline std::string find_huggingface(const Config& config, const std::string& ask
   return {};
 }
 
-/// What a configuration asks of the planners, its config.json read. Errors of load_huggingface and job().
+/// What a configuration asks of the planners, its config.json read. Errors of load_config, load_huggingface and job(),
+/// all in one `Error`.
 inline Job job(const Config& config, const JobOptions& options = {}) {
   const std::string hf_file = find_huggingface(config, options.model_config);
-  if (!options.model_config.empty() && hf_file.empty())
-    detail::fail_at("SP-CONFIG-001", {std::make_shared<const std::string>(options.model_config)},
-                    "the file cannot be read");
   std::optional<HfConfig> hf;
-  if (!hf_file.empty()) hf = load_huggingface(hf_file);
-  return job(config, hf, hf_file, options);
+  Diagnostics found;
+  try {
+    if (!options.model_config.empty() && hf_file.empty())
+      detail::fail_at("SP-CONFIG-001", {std::make_shared<const std::string>(options.model_config)},
+                      "the file cannot be read");
+    if (!hf_file.empty()) hf = load_huggingface(hf_file);
+  } catch (const Error& error) {
+    found = error.diagnostics();
+  }
+  return job(config, hf, hf_file, options, std::move(found));
 }
 
 /// The plan of a configuration. Errors of job().

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include <shardplan/config/scalar.hpp>
+#include <shardplan/core/utf8.hpp>
 
 /// YAML (and so JSON) in, a `Node` tree out. The only header that includes yaml-cpp.
 namespace shardplan {
@@ -46,6 +47,7 @@ class YamlTape : public YAML::EventHandler {
   std::vector<YamlEvent> events;
   std::vector<std::size_t> anchored{0};  ///< where the node of an anchor begins; anchors count from 1
 
+  Mark start() const { return {file_, 1, 1}; }
   Mark mark(const YAML::Mark& at) const { return {file_, at.line + 1, at.column + 1}; }
 
   [[noreturn]] void reject(const Mark& at, std::string message, std::string hint = {}) const {
@@ -143,7 +145,7 @@ class YamlBuilder {
   explicit YamlBuilder(const YamlTape& tape) : tape_(tape) {}
 
   Node run() {
-    Node root;
+    Node root{{}, tape_.start()};
     if (!tape_.events.empty()) root = node();
     if (!diagnostics_.empty()) throw Error(std::move(diagnostics_));
     return root;
@@ -305,24 +307,11 @@ constexpr std::size_t node_overflow(std::string_view text) {
 /// The first byte that is no UTF-8 or no printable character, tab or line break; the size if there is none.
 constexpr std::size_t first_bad_byte(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
-    const auto byte = [&](std::size_t ahead) {
-      return i + ahead < text.size() ? static_cast<unsigned char>(text[i + ahead]) : 0u;
-    };
-    const unsigned first = byte(0);
-    if (first < 0x80) {
-      if ((first < 0x20 && first != '\t' && first != '\n' && first != '\r') || first == 0x7F) return i;
-      ++i;
-      continue;
-    }
-    const std::size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-    unsigned code = first & (0xFFu >> (size + 1));
-    for (std::size_t ahead = 1; ahead < size; ++ahead) {
-      if ((byte(ahead) & 0xC0) != 0x80) return i;
-      code = code << 6 | (byte(ahead) & 0x3F);
-    }
-    const unsigned least = size == 2 ? 0x80 : size == 3 ? 0x800 : 0x10000;
-    if (first < 0xC0 || first > 0xF7 || code < least || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return i;
-    i += size;
+    const std::size_t length = utf8_length(text.substr(i));
+    const char c = text[i];
+    const bool control = length == 1 && ((c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 0x7F);
+    if (length == 0 || control) return i;
+    i += length;
   }
   return text.size();
 }

@@ -38,14 +38,19 @@ constexpr Index ceil_div(Index a, Index b) { return a / b + (a % b != 0); }
 /// Smallest multiple of `unit` that is >= a, for a >= 0 and unit > 0. Errors SP-CORE-001.
 constexpr Index round_up(Index a, Index unit) { return checked_mul(ceil_div(a, unit), unit); }
 
-/// The divisors of `n` next to `wanted`, below and above: what to write in a hint. Post: both divide n.
+/// The numbers next to a wrong one that would be right.
 struct Neighbours {
   Index below;
   Index above;
 };
+
+/// The divisors of `n` next to `wanted`, below and above; n < 1 is read as 1. Beyond 2^40 divisors without a factor of
+/// at most 2^20 are not looked for. Post: both divide n; equal when `wanted` does, or when all divisors lie on one
+/// side.
 constexpr Neighbours nearest_divisors(Index n, Index wanted) {
+  if (n < 1) n = 1;
   Neighbours out{1, n};
-  for (Index d = 1; d <= n / d; ++d) {
+  for (Index d = 1; d <= n / d && d <= Index{1} << 20; ++d) {
     if (n % d != 0) continue;
     for (const Index divisor : {d, n / d}) {
       if (divisor <= wanted && divisor > out.below) out.below = divisor;
@@ -53,6 +58,26 @@ constexpr Neighbours nearest_divisors(Index n, Index wanted) {
     }
   }
   return out;
+}
+
+/// `2 or 4`: both neighbours for a hint, or the one where they are equal.
+inline void append_to(std::string& out, Neighbours near) {
+  append_to(out, near.below);
+  if (near.above != near.below) out += concat(" or ", near.above);
+}
+
+/// For hints: the divisors of `n` next to `wanted`, `2 or 4`; one number when there is one.
+inline std::string divisors_near(Index n, Index wanted) { return concat(nearest_divisors(n, wanted)); }
+
+/// For hints: the positive multiples of `unit` next to `size`, `4 or 8`; one number when `size` is one, when the other
+/// is 0, or when it does not fit 64 bits. unit < 1 is read as 1.
+inline std::string multiples_near(Index size, Index unit) {
+  if (unit < 1) unit = 1;
+  if (size < unit) return concat(unit);
+  const Index below = size / unit * unit;
+  Index above = below;
+  if (below != size && __builtin_add_overflow(below, unit, &above)) above = below;
+  return concat(Neighbours{below, above});
 }
 
 }  // namespace shardplan

@@ -43,9 +43,9 @@ using Diagnostics = std::vector<Diagnostic>;
 using Keys = std::initializer_list<std::string_view>;
 
 /// A finding of rule `id` with the severity that the rule table gives it.
-inline Diagnostic finding(std::string_view id, std::string message, std::string hint = {},
+inline Diagnostic finding(std::string_view id, std::string_view message, std::string_view hint = {},
                           Keys keys = {}) {
-  Diagnostic out{rule(id).id, rule(id).severity, std::move(message), std::move(hint), {}};
+  Diagnostic out{rule(id).id, rule(id).severity, std::string(message), std::string(hint), {}};
   for (const std::string_view key : keys) out.origins.push_back({std::string(key), {}, 0, 0});
   return out;
 }
@@ -99,9 +99,9 @@ class Error : public std::exception {
 };
 
 /// Throws `Error` with one finding. Reached in constant evaluation it is a compile error at that line.
-[[noreturn]] inline void fail(std::string_view id, std::string message, std::string hint = {},
+[[noreturn]] inline void fail(std::string_view id, std::string_view message, std::string_view hint = {},
                               Keys keys = {}) {
-  throw Error(finding(id, std::move(message), std::move(hint), keys));
+  throw Error(finding(id, message, hint, keys));
 }
 
 }  // namespace shardplan

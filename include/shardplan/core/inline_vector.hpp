@@ -16,24 +16,15 @@ class InlineVector {
 
   constexpr InlineVector() = default;
   constexpr InlineVector(std::initializer_list<T> items) {
-    for (const T& item : items) push_back(item);
+    append(items);
   }
   constexpr explicit InlineVector(std::size_t count, const T& value = T{}) { resize(count, value); }
-  constexpr InlineVector(const InlineVector& other) { assign(other); }
+  constexpr InlineVector(const InlineVector& other) { append(other); }
   constexpr InlineVector(InlineVector&& other) noexcept { steal(other); }
-  constexpr InlineVector& operator=(const InlineVector& other) {
-    if (this != &other) {
-      size_ = 0;
-      assign(other);
-    }
-    return *this;
-  }
-  constexpr InlineVector& operator=(InlineVector&& other) noexcept {
-    if (this != &other) {
-      delete[] heap_;
-      heap_ = nullptr;
-      steal(other);
-    }
+  constexpr InlineVector& operator=(InlineVector other) noexcept {
+    delete[] heap_;
+    heap_ = nullptr;
+    steal(other);
     return *this;
   }
   constexpr ~InlineVector() { delete[] heap_; }
@@ -64,7 +55,8 @@ class InlineVector {
   }
   template <class Range>
   constexpr void append(const Range& items) {
-    for (const auto& item : items) push_back(item);
+    if (const std::size_t count = size_ + items.size(); count > capacity_) grow(count > capacity_ * 2 ? count : capacity_ * 2);
+    for (const auto& item : items) data()[size_++] = item;
   }
 
   friend constexpr bool operator==(const InlineVector& a, const InlineVector& b) {
@@ -81,11 +73,6 @@ class InlineVector {
     delete[] heap_;
     heap_ = wider;
     capacity_ = capacity;
-  }
-  constexpr void assign(const InlineVector& other) {
-    if (other.size_ > capacity_) grow(other.size_);
-    for (std::size_t i = 0; i < other.size_; ++i) data()[i] = other[i];
-    size_ = other.size_;
   }
   constexpr void steal(InlineVector& other) {
     if (other.heap_) {

@@ -14,9 +14,9 @@ constexpr std::string_view name(Severity severity) {
 }
 
 struct Rule {
-  std::string_view id;
+  const char* id;
   Severity severity;         ///< what planning gives it: `error` stops a plan
-  std::string_view summary;  ///< the rule in one line
+  const char* summary;       ///< the rule in one line
 };
 
 inline constexpr Rule rule_table[] = {
@@ -42,7 +42,7 @@ inline constexpr Rule rule_table[] = {
     {"R18", Severity::warning, "ring attention and flash attention exclude each other"},
     {"R19", Severity::warning, "the sequence is a multiple of the context-parallel size"},
     {"R20", Severity::warning, "sequence parallel: the sequence of a context rank divides over the tensor ranks"},
-    {"R21", Severity::warning, "selective recomputation names at least one known module"},
+    {"R21", Severity::warning, "recomputation is selective or full, and selective names at least one known module"},
     {"R22", Severity::warning, "megatron models need zero1"},
     {"R23", Severity::warning, "megatron: keys that NxDT forbids"},
     {"R24", Severity::warning, "megatron: activations_checkpoint_num_layers is not null"},
@@ -128,7 +128,7 @@ inline constexpr Rule rule_table[] = {
     {"SP-PLAN-002", Severity::error, "a parameter registry is not empty and names are distinct"},
     {"SP-PLAN-003", Severity::warning, "strict lays something out differently from NxDT"},
     {"SP-PLAN-004", Severity::warning, "the plan does not fit the device memory"},
-    {"SP-PLAN-005", Severity::note,    "an assumption made for a value that no input gives"},
+    {"SP-PLAN-005", Severity::note,    "an assumption made for a value that no input gives, or an input that no plan takes up"},
     {"SP-PLAN-006", Severity::error, "degrees, batch and sequence fit 32 bits"},
     // config
     {"SP-CONFIG-001", Severity::error,   "the file can be read"},
@@ -158,7 +158,7 @@ inline constexpr Rule rule_table[] = {
 constexpr Rule rule(std::string_view id) {
   for (const Rule& one : rule_table)
     if (one.id == id) return one;
-  return {id, Severity::error, {}};
+  return {"", Severity::error, ""};
 }
 
 }  // namespace shardplan

@@ -3,8 +3,8 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
+#include <shardplan/core/inline_vector.hpp>
 #include <shardplan/core/types.hpp>
 
 /// Text for diagnostics: locale-free, no dependency.
@@ -25,7 +25,7 @@ void append_to(std::string& out, Ordinal<Tag> ordinal) {
 
 /// All parts one after the other: `concat("world ", 32, " is not a multiple of ", 24)`.
 template <class... Parts>
-std::string concat(const Parts&... parts) {
+std::string concat(Parts... parts) {
   std::string out;
   (append_to(out, parts), ...);
   return out;
@@ -50,7 +50,7 @@ template <class Range>
 std::string_view closest(std::string_view word, const Range& candidates) {
   std::string_view best;
   std::size_t best_edits = word.size() / 2 + 1;
-  std::vector<std::size_t> edits;  // from the letters of `word` seen so far to the first j letters of the candidate
+  InlineVector<std::size_t, 16> edits;  // from the letters of `word` seen so far to the first j letters of the candidate
   for (const auto& item : candidates) {
     const std::string_view candidate = item;
     const std::size_t size = candidate.size();

@@ -8,6 +8,14 @@ namespace shardplan {
 
 namespace detail {
 
+/// Calls f(local offset) for every element behind `at`, over dimensions `dim` and later.
+template <class F>
+constexpr void for_each_element(const Shard& shard, std::size_t dim, Index at, F&& f) {
+  if (dim == shard.rank()) return f(at);
+  for (Index i = 0; i < shard.local_shape()[dim]; ++i)
+    for_each_element(shard, dim + 1, at + i * shard.strides()[dim], f);
+}
+
 /// Calls f(global offset, local offset, length) for every stretch that is contiguous in the row-major tensor; local
 /// neighbours lie `shard.strides()` of the last dimension apart.
 template <class F>
@@ -33,6 +41,23 @@ constexpr void for_each_stretch(const Shard& shard, const Shape& global_shape, F
   }
 }
 
+/// Calls f(local offset, fill) for every element of padding behind `at`, where dimensions before `dim` are at real
+/// elements. Where several dimensions pad, the first of them says with what.
+template <class F>
+constexpr void for_each_padding(const Shard& shard, std::size_t dim, Index at, F&& f) {
+  bool padded = false;
+  for (std::size_t d = dim; d < shard.rank() && !padded; ++d)
+    for (const Shard::Segment& segment : shard.segments(d)) padded = padded || segment.is_padding();
+  if (!padded) return;
+  const Index step = shard.strides()[dim];
+  for (const Shard::Segment& segment : shard.segments(dim))
+    for (Index i = segment.local; i < segment.local + segment.length; ++i)
+      if (segment.is_padding())
+        for_each_element(shard, dim + 1, at + i * step, [&](Index offset) { f(offset, shard.fill(segment)); });
+      else
+        for_each_padding(shard, dim + 1, at + i * step, f);
+}
+
 template <class T>
 constexpr T fill_value(Fill fill) {
   return fill.kind == Fill::Kind::lowest     ? std::numeric_limits<T>::lowest()
@@ -50,8 +75,8 @@ constexpr void check_sizes(const Shard& shard, const Shape& global_shape, std::s
                                      " of a tensor ", global_shape));
   if (static_cast<Index>(full) != elements(global_shape))
     fail("SP-LAYOUT-010", concat("a buffer of ", full, " elements for a tensor of ", elements(global_shape)));
-  if (static_cast<Index>(local) != shard.elements())
-    fail("SP-LAYOUT-010", concat("a buffer of ", local, " elements for a shard of ", shard.elements()));
+  if (static_cast<Index>(local) != shard.footprint())
+    fail("SP-LAYOUT-010", concat("a buffer of ", local, " elements for a shard of ", shard.footprint()));
 }
 
 }  // namespace detail
@@ -60,8 +85,8 @@ constexpr void check_sizes(const Shard& shard, const Shape& global_shape, std::s
 template <class T>
 constexpr void extract(const Shard& shard, const Shape& global_shape, std::span<const T> full, std::span<T> local) {
   detail::check_sizes(shard, global_shape, full.size(), local.size());
-  if (shard.padding() > 0)
-    for (T& element : local) element = detail::fill_value<T>(shard.fill());
+  detail::for_each_padding(
+      shard, 0, 0, [&](Index at, Fill fill) { local[static_cast<std::size_t>(at)] = detail::fill_value<T>(fill); });
   const Index step = shard.rank() == 0 ? 1 : shard.strides().back();
   detail::for_each_stretch(shard, global_shape, [&](Index global, Index at, Index length) {
     for (Index i = 0; i < length; ++i)

@@ -56,7 +56,7 @@ struct Cut {
   PartRule rule = PartRule::exact;
   bool mirrored = false;  ///< split: part N - 1 - k instead of k
   PadTo pad_to = PadTo::multiple;
-  Fill fill{};
+  Fill fill{};                 ///< pad, reorder: what the padding holds
   std::uint32_t previous = 0;  ///< the cut before it in its chain, where there is one
   Slot digits{};               ///< split: major first
   Slot numbers{};              ///< units, sizes: running totals from 0; reorder: the table, then its positions by entry
@@ -271,8 +271,11 @@ constexpr Chain reorder(Index blocks, const InlineVector<Index, 16>& table) {
   return make_chain({.kind = CutKind::reorder, .value = blocks}, numbers);
 }
 
-/// `count` equal sub-blocks, each through `inside`.
+/// `count` sub-blocks of one size, or as ruled by ceil or balanced, each through `inside`. Errors SP-LAYOUT-002.
 constexpr Chain blocks(Index count, const Chain& inside, PartRule rule = PartRule::exact) {
+  if (rule != PartRule::exact && rule != PartRule::ceil && rule != PartRule::balanced)
+    fail("SP-LAYOUT-002", concat(count, " blocks do not tell their sizes"),
+         "exact, ceil or balanced; blocks_of and packed take sizes");
   if (count < 1) fail("SP-LAYOUT-002", concat(count, " blocks"), "at least 1");
   return make_chain({.kind = CutKind::blocks, .rule = rule, .value = count}, {}, {inside});
 }

@@ -7,12 +7,14 @@ namespace shardplan {
 
 /// `length` local elements that are source elements `start`, `start` + 1, ...; or padding.
 struct Run {
-  static constexpr Index padding = -1;
+  static constexpr Index padding = -1;  ///< and below: padding starts at -1 - (the cut that put it there)
 
   Index start = 0;
   Index length = 0;
 
-  constexpr bool is_padding() const { return start == padding; }
+  constexpr bool is_padding() const { return start < 0; }
+  /// Position in its program of the cut that put padding there. Pre: is_padding().
+  constexpr std::size_t cut() const { return static_cast<std::size_t>(padding - start); }
   friend constexpr bool operator==(Run, Run) = default;
 };
 
@@ -155,7 +157,7 @@ struct Puller {
       case CutKind::pad: {
         const Interval behind = intersect(out, {n, frame.sizes[level]});
         pull(frame, level - 1, intersect(out, {0, n}));
-        if (!behind.empty()) sink(Run{Run::padding, behind.size()});
+        if (!behind.empty()) sink(padding(cut, behind.size()));
         return;
       }
       case CutKind::repeat:
@@ -170,7 +172,7 @@ struct Puller {
           const Interval wanted = intersect(out, {block * size, (block + 1) * size});
           const Index shift = program.numbers[cut.numbers.first + static_cast<std::size_t>(block)] - block;
           if (shift + block < 0)
-            sink(Run{Run::padding, wanted.size()});
+            sink(padding(cut, wanted.size()));
           else
             pull(frame, level - 1, {wanted.begin + shift * size, wanted.end + shift * size});
         }
@@ -182,6 +184,10 @@ struct Puller {
   }
 
  private:
+  constexpr Run padding(const Cut& cut, Index length) const {
+    return {Run::padding - (&cut - program.cuts.data()), length};
+  }
+
   constexpr void pull_blocks(const Frame& frame, std::size_t level, const Cut& cut, Index n, Interval out) {
     const Parts parts = parts_of(program, cut, n, block_count(cut, n));
     Index at = 0;  // output position of the next sub-block
@@ -204,21 +210,16 @@ struct Puller {
   }
 };
 
-/// Refuses a chain that does not fit an input of length n at these digit values; returns its output length.
-/// Errors SP-LAYOUT-001 to -005, SP-CORE-001.
-template <class Values>
-constexpr Index checked_size(const BoundProgram& program, ChainRef chain, Index n, const Values& values) {
-  if (chain.count == 0) return n;
-  const Cut& cut = program.cuts[chain.last];
-  const Index length = checked_size(program, {cut.previous, chain.count - 1}, n, values);
+/// Refuses a cut that does not fit an input of this length, whatever the place. Errors SP-LAYOUT-001 to -005,
+/// SP-CORE-001.
+constexpr void check_cut(const BoundProgram& program, const Cut& cut, Index length) {
   const auto parts_fit = [&](Index count) {
     const Index total = cut.rule == PartRule::units || cut.rule == PartRule::sizes
                             ? program.numbers[cut.numbers.first + cut.numbers.count - 1]
                             : 0;
     if (cut.rule == PartRule::exact && length % count != 0)
       fail("SP-LAYOUT-001", concat(length, " elements do not divide into ", count, " equal parts"),
-           concat(length / count * count, " or ", (length / count + 1) * count, " elements, or ",
-                  nearest_divisors(length > 0 ? length : 1, count).below, " parts"));
+           concat(multiples_near(length, count), " elements, or ", nearest_divisors(length, count).below, " parts"));
     if (cut.rule == PartRule::chunk && cut.kind == CutKind::split && ceil_div(length, cut.value) > count)
       fail("SP-LAYOUT-002", concat(count, " chunks of ", cut.value, " do not cover ", length, " elements"),
            concat("chunks of at least ", ceil_div(length, count)));
@@ -231,46 +232,119 @@ constexpr Index checked_size(const BoundProgram& program, ChainRef chain, Index 
   };
   switch (cut.kind) {
     case CutKind::split:
-      parts_fit(split_count(program, cut));
-      break;
+      return parts_fit(split_count(program, cut));
     case CutKind::slice:
       if (cut.limit > length)
         fail("SP-LAYOUT-003", concat("slice [", cut.value, ", ", cut.limit, ") of ", length, " elements"),
              concat("an end of at most ", length));
-      break;
+      return;
     case CutKind::pad:
       if (cut.pad_to == PadTo::length && cut.value < length)
         fail("SP-LAYOUT-003", concat("padding ", length, " elements to ", cut.value), concat("at least ", length));
       if (cut.pad_to == PadTo::multiple) round_up(length, cut.value);
       if (cut.pad_to == PadTo::amount) checked_add(length, cut.value);
-      break;
+      return;
     case CutKind::repeat:
       checked_mul(length, cut.value);
-      break;
+      return;
     case CutKind::reorder:
       if (cut.value < 1 || length % cut.value != 0)
         fail("SP-LAYOUT-001", concat(length, " elements do not divide into ", cut.value, " blocks to reorder"),
              concat("a divisor of ", length));
       checked_mul(length, static_cast<Index>(cut.numbers.count));
-      break;
+      return;
     case CutKind::blocks: {
       const Index count = block_count(cut, length);
       parts_fit(count);
       if (cut.chains.count != 1 && static_cast<Index>(cut.chains.count) != count)
         fail("SP-LAYOUT-005", concat(cut.chains.count, " chains for ", count, " blocks"), "one chain, or one each");
-      Index total = 0;
-      parts_of(program, cut, length, count).for_each_size([&](Index first, Index many, Index size) {
-        const Index alike = cut.chains.count == 1 ? many : 1;
-        for (Index run = 0; run < many; run += alike)
-          total = checked_add(
-              total, checked_mul(alike, checked_size(program, block_chain(program, cut, first + run), size, values)));
-        return true;
-      });
-      return total;
     }
   }
-  return output_size(program, cut, length, values);
 }
+
+/// Distinct lengths.
+using Lengths = InlineVector<Index, 4>;
+
+/// A value of a split's digits from which on its part has another size than before.
+struct Turn {
+  const Cut* split = nullptr;
+  Index value = 0;
+  friend constexpr bool operator==(Turn, Turn) = default;
+};
+using Turns = InlineVector<Turn, 8>;
+
+/// The lengths of a chain's output at all places, every cut refused that does not fit one of its inputs.
+///
+/// Digits occur once on a path, so the parts of one split combine with all lengths that reach it, and a split has few
+/// distinct ones: no place is tried. Only siblings of a blocks cut may read the same digits; where two of them vary,
+/// `each_place(turns, f)` calls f(values) for a place of every combination of parts.
+template <class EachPlace>
+struct Reach {
+  const BoundProgram& program;
+  EachPlace each_place;
+
+  /// Where `turns` are asked for, those of every split on the way are added. Errors SP-LAYOUT-001 to -005, SP-CORE-001.
+  constexpr Lengths operator()(ChainRef chain, Index n, Turns* turns = nullptr) const {
+    if (chain.count == 0) return {n};
+    const Cut& cut = program.cuts[chain.last];
+    Lengths out;
+    for (const Index length : (*this)({cut.previous, chain.count - 1}, n, turns)) {
+      check_cut(program, cut, length);
+      if (cut.kind == CutKind::split) {
+        const Index count = split_count(program, cut);
+        parts_of(program, cut, length, count).for_each_size([&](Index first, Index many, Index size) {
+          add(out, size);
+          if (turns && many < count) add(*turns, Turn{&cut, cut.mirrored ? count - first - many : first});
+          return true;
+        });
+      } else if (cut.kind == CutKind::blocks)
+        add_blocks(out, cut, length, turns);
+      else
+        add(out, output_size(program, cut, length, [](const BoundDigit&) { return Index{0}; }));
+    }
+    return out;
+  }
+
+ private:
+  template <class Set, class Item>
+  static constexpr void add(Set& set, const Item& item) {
+    for (const Item& known : set)
+      if (known == item) return;
+    set.push_back(item);
+  }
+
+  constexpr void add_blocks(Lengths& out, const Cut& cut, Index length, Turns* outside) const {
+    Turns turns;
+    const Index count = block_count(cut, length);
+    Index least = 0, most = 0, many_of_varying = 0;
+    int varying = 0;
+    Lengths lengths;  // of the sub-blocks that vary, if all others have one length
+    parts_of(program, cut, length, count).for_each_size([&](Index first, Index many, Index size) {
+      const Index alike = cut.chains.count == 1 ? many : 1;
+      for (Index run = 0; run < many; run += alike) {
+        const Lengths here = (*this)(block_chain(program, cut, first + run), size, &turns);
+        Index longest = here[0];
+        for (const Index one : here) longest = larger(longest, one);
+        most = checked_add(most, checked_mul(alike, longest));
+        if (here.size() == 1) {
+          least += alike * longest;
+        } else {
+          ++varying;
+          many_of_varying = alike;
+          lengths = here;
+        }
+      }
+      return true;
+    });
+    if (varying == 0) add(out, least);
+    if (varying == 1)
+      for (const Index one : lengths) add(out, least + many_of_varying * one);
+    if (varying > 1)
+      each_place(turns, [&](const auto& values) { add(out, blocks_size(program, cut, length, count, values)); });
+    if (outside)
+      for (const Turn& turn : turns) add(*outside, turn);
+  }
+};
 
 }  // namespace detail
 }  // namespace shardplan

@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 #include <vector>
 
 #include <shardplan/layout/shard.hpp>
@@ -6,6 +7,13 @@
 /// Several tensors behind one another in one buffer, and the buffer cut over the ranks (layout-algebra sheet, section
 /// 5).
 namespace shardplan {
+
+/// Elements that a place holds of each tensor: what the planners of flat buffers start from.
+inline std::vector<Index> local_elements(std::span<const Layout> tensors, const Place& place) {
+  std::vector<Index> out;
+  for (const Layout& tensor : tensors) out.push_back(elements(tensor.local_shape(place)));
+  return out;
+}
 
 /// Where one (local) tensor lies in a flat buffer.
 struct FlatEntry {
@@ -30,8 +38,9 @@ struct FlatSlice {
 class FlatLayout {
  public:
   FlatLayout() = default;
-  /// Errors SP-LAYOUT-011 entries out of order, overlapping, or beyond the buffer.
+  /// Errors SP-LAYOUT-011 entries out of order, overlapping, or beyond the buffer; a buffer of another rank than 1.
   FlatLayout(std::vector<FlatEntry> entries, Layout buffer) : entries_(std::move(entries)), buffer_(std::move(buffer)) {
+    if (buffer_.rank() != 1) fail("SP-LAYOUT-011", concat("a flat buffer of rank ", buffer_.rank()), "rank 1");
     Index end = 0;
     for (const FlatEntry& entry : entries_) {
       if (entry.offset < end || entry.elements < 0)
@@ -82,10 +91,11 @@ class FlatLayout {
 };
 
 /// Calls sink(origin, extent) for the boxes that make up a row-major range of a tensor: head rows, full middle, tail
-/// rows, at most 2 * rank - 1 of them, in order.
+/// rows, at most 2 * rank - 1 of them, in order. What lies outside the tensor is in none. Errors SP-CORE-001.
 template <class Sink>
 constexpr void boxes_of_range(const Shape& shape, Interval range, Sink&& sink) {
   const Shape strides = row_major_strides(shape);
+  range = intersect(range, {0, elements(shape)});
   while (!range.empty()) {
     // The largest step that starts here: whole slices of the outermost dimension that is aligned.
     std::size_t dim = 0;

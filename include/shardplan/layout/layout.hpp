@@ -42,12 +42,13 @@ class Layout {
   };
 
   constexpr Layout() = default;
-  /// The whole tensor at every place. Errors SP-LAYOUT-009, SP-CORE-001.
+  /// The whole tensor at every place. Errors SP-LAYOUT-009, SP-CORE-001 when extents other than 0 multiply beyond 64
+  /// bits.
   constexpr Layout(View view, const Shape& shape) : view_(std::move(view)), shape_(shape), roots_(shape.size()) {
     for (const Index extent : shape)
       if (extent < 0) fail("SP-LAYOUT-009", concat("an extent of ", extent), "0 or more");
-    elements(shape);
     find_atoms();
+    check_sizes();
   }
 
   /// The same layout with more cuts behind those of a dimension: ZeRO-1 over tensor parallel, context on top.
@@ -59,24 +60,38 @@ class Layout {
         out.program_.append(chain.program(), [this](const Digit& digit) { return bind(digit); });
     out.roots_[dim] = out.program_.join(roots_[dim], {chain.root().last + shift, chain.root().count});
     out.find_atoms();
-    out.check(dim);
+    out.check_roles();
+    InlineVector<bool, 8> used(out.atoms_.size(), false);
+    for (const ChainRef root : out.roots_) out.mark(root, used);
+    out.check_sizes();
     return out;
   }
 
-  /// The same layout, existing only at these coordinates of an axis. Errors SP-LAYOUT-008.
+  /// The same layout, existing only at these coordinates of an axis, or at those it was pinned to before.
+  /// Errors SP-LAYOUT-008 no coordinate, or one outside the axis; SP-LAYOUT-007 an axis that is cut or partial.
   constexpr Layout pinned(Axis axis, const InlineVector<Index, 2>& values) const {
     Layout out = *this;
+    const Pin any{position(axis), 0};
+    if (values.empty())
+      fail("SP-LAYOUT-008", concat("no coordinate of axis ", axis.name(), " to exist at"), "at least one");
     for (const Index value : values) {
       if (value < 0 || value >= view_.extent(axis))
-        fail("SP-LAYOUT-008", concat("coordinate ", value, " of axis ", axis.name(), " of size ", view_.extent(axis)));
-      out.pins_.push_back({position(axis), value});
+        fail("SP-LAYOUT-008", concat("coordinate ", value, " of axis ", axis.name(), " of size ", view_.extent(axis)),
+             concat("0 to ", view_.extent(axis) - 1));
+      const Pin pin{any.axis, value};
+      bool known = false;
+      for (const Pin other : out.pins_) known = known || other == pin;
+      if (!known) out.pins_.push_back(pin);
     }
+    out.check_roles();
     return out;
   }
-  /// The same layout with values that are summands along an axis. Errors SP-LAYOUT-008.
+  /// The same layout with values that are summands along an axis. Errors SP-LAYOUT-008; SP-LAYOUT-007 an axis that is
+  /// cut, pinned or partial.
   constexpr Layout partial(Axis axis, ReduceOp op = ReduceOp::sum) const {
     Layout out = *this;
     out.partials_.push_back({position(axis), op});
+    out.check_roles();
     return out;
   }
 
@@ -109,7 +124,7 @@ class Layout {
     return out;
   }
 
-  /// What padding holds: the fill of the first pad cut.
+  /// What the first pad cut fills in. Cuts behind it may pad with something else: a shard tells them apart.
   constexpr Fill fill() const {
     for (const Cut& cut : program_.cuts)
       if (cut.kind == CutKind::pad) return cut.fill;
@@ -206,22 +221,72 @@ class Layout {
     }
   }
 
-  constexpr void check(std::size_t dim) const {
-    for (const auto& digit : program_.digits)
-      for (const Pin pin : pins_)
-        if (pin.axis == digit.axis)
-          fail("SP-LAYOUT-007", concat("axis ", view_.axes()[digit.axis].axis.name(), " is pinned and cuts the tensor"),
-               "one or the other");
-    InlineVector<bool, 8> used(atoms_.size(), false);
-    for (const ChainRef chain : roots_) mark(chain, used);
-    // Uneven splits make later lengths depend on the place: then every reachable place is tried, else one stands for
-    // all.
-    bool uneven = false;
-    for (const Cut& cut : program_.cuts) uneven = uneven || (cut.kind == CutKind::split && cut.rule != PartRule::exact);
-    const InlineVector<bool, 8> tried = uneven ? detail::atoms_of(*this, dim) : InlineVector<bool, 8>();
-    Place place(view_.axes().size(), 0);
-    do detail::checked_size(program_, roots_[dim], shape_[dim], detail::AtPlace{place});
-    while (detail::advance(*this, tried, place));
+  /// Refuses an axis with two roles: cut, pinned, partial.
+  constexpr void check_roles() const {
+    for (std::uint32_t axis = 0; axis < view_.axes().size(); ++axis) {
+      const char* role = nullptr;
+      const auto take = [&](const auto& items, const char* name, bool once) {
+        bool seen = false;
+        for (const auto& item : items) {
+          if (item.axis != axis || (seen && !once)) continue;
+          if (role)
+            fail("SP-LAYOUT-007", concat("axis ", view_.axes()[axis].axis.name(), " is ", role, " and ", name),
+                 "one role each");
+          role = name;
+          seen = true;
+        }
+      };
+      take(program_.digits, "cut", false);
+      take(pins_, "pinned", false);
+      take(partials_, "partial", true);
+    }
+  }
+
+  /// Tries every chain at all lengths that reach it, and refuses a shard that could not be counted or stored.
+  constexpr void check_sizes() const {
+    const auto each_place = [this](const detail::Turns& turns, const auto& f) {
+      visit_turns(turns, 0, Place(view_.axes().size(), 0), f);
+    };
+    const detail::Reach<decltype(each_place)> reach{program_, each_place};
+    // Dimensions are cut by different digits, so some place has the longest of them all; strides leave zeros out.
+    Index whole = 1, local = 1;
+    for (std::size_t dim = 0; dim < rank(); ++dim) {
+      Index longest = 1;
+      for (const Index length : reach(roots_[dim], shape_[dim])) longest = larger(longest, length);
+      whole = checked_mul(whole, larger(1, shape_[dim]));
+      local = checked_mul(local, longest);
+    }
+  }
+
+  /// Calls f(values) for at least one place of every combination of parts that begin at these turns.
+  template <class F>
+  constexpr void visit_turns(const detail::Turns& turns, std::size_t atom, const Place& place, const F& f) const {
+    if (atom == atoms_.size()) return f(detail::AtPlace{place});
+    // In a place of a combination that has no lower one, an atom is 0, or one less of it leads behind some turn: then
+    // it is what it is at that turn, or one more.
+    InlineVector<Index, 8> values{0};
+    const auto add = [&](Index value) {
+      bool known = value >= atoms_[atom].extent;
+      for (const Index other : values) known = known || other == value;
+      if (!known) values.push_back(value);
+    };
+    for (const detail::Turn& turn : turns) {
+      Index rest = turn.value;
+      for (std::uint32_t d = turn.split->digits.count; d-- > 0;) {
+        const detail::BoundDigit& digit = program_.digits[turn.split->digits.first + d];
+        if (digit.atoms.first <= atom && atom < digit.atoms.first + digit.atoms.count) {
+          const Index value = rest % digit.extent / (atoms_[atom].divisor / digit.divisor) % atoms_[atom].extent;
+          add(value);
+          add(value + 1);
+        }
+        rest /= digit.extent;
+      }
+    }
+    for (const Index value : values) {
+      Place there = place;
+      there[atoms_[atom].axis] += value * atoms_[atom].divisor;
+      visit_turns(turns, atom + 1, there, f);
+    }
   }
 
   View view_;

@@ -22,19 +22,19 @@ struct Piece {
 /// This is the normal form: two layouts agree at a place exactly when their shards there are equal.
 class Shard {
  public:
-  /// A run and the local index where it begins.
+  /// A run and the local index where it begins. Padding starts below 0, the same number for the same fill.
   struct Segment {
     Index start = 0;
     Index length = 0;
     Index local = 0;
 
-    constexpr bool is_padding() const { return start == Run::padding; }
+    constexpr bool is_padding() const { return start < 0; }
     friend constexpr bool operator==(Segment, Segment) = default;
   };
   class Pieces;
 
   constexpr Shard() = default;
-  constexpr Shard(const Layout& layout, const Place& place) : fill_(layout.fill()) {
+  constexpr Shard(const Layout& layout, const Place& place) {
     for (std::size_t dim = 0; dim < layout.rank(); ++dim) {
       const auto first = static_cast<std::uint32_t>(segments_.size());
       Index local = 0;
@@ -42,8 +42,8 @@ class Shard {
       const detail::Frame frame(layout.program(), layout.chain(dim), layout.shape()[dim], values);
       auto merge = [&](Run run) {
         Segment* last = segments_.size() > first ? &segments_.back() : nullptr;
-        if (last &&
-            (run.is_padding() ? last->is_padding() : !last->is_padding() && last->start + last->length == run.start))
+        if (run.is_padding()) run.start = Run::padding - number_of(layout.program().cuts[run.cut()].fill);
+        if (last && (last->is_padding() ? last->start : last->start + last->length) == run.start)
           last->length += run.length;
         else
           segments_.push_back({run.start, run.length, local});
@@ -60,10 +60,16 @@ class Shard {
   constexpr const Shape& local_shape() const { return shape_; }
   constexpr std::size_t rank() const { return dims_.size(); }
   /// Runs of one dimension, in local order, neighbours merged.
-  constexpr std::span<const Segment> segments(std::size_t dim) const {
+  constexpr std::span<const Segment> segments(std::size_t dim) const& {
     return {segments_.data() + dims_[dim].first, dims_[dim].count};
   }
-  /// Elements of the buffer: local extents multiplied, padding included.
+  /// The same, kept alive when the shard is not: `for (const auto& run : shard(layout, place).segments(0))`.
+  constexpr InlineVector<Segment, 6> segments(std::size_t dim) const&& {
+    InlineVector<Segment, 6> out;
+    out.append(segments(dim));
+    return out;
+  }
+  /// Elements the place holds: local extents multiplied, padding included.
   constexpr Index elements() const { return shardplan::elements(shape_); }
   /// Elements that stand for elements of the tensor.
   constexpr Index real_elements() const {
@@ -72,23 +78,52 @@ class Shard {
     return out;
   }
   constexpr Index padding() const { return elements() - real_elements(); }
-  constexpr Fill fill() const { return fill_; }
+  /// What stands in a segment of padding; by default, in the first.
+  constexpr Fill fill(const Segment& of = {Run::padding, 0, 0}) const {
+    const auto number = static_cast<std::size_t>(Run::padding - of.start);
+    return number < fills_.size() ? fills_[number] : Fill{};
+  }
 
   /// Distance in the buffer between neighbours along each dimension; row-major unless stored otherwise.
   constexpr const Shape& strides() const { return strides_; }
-  /// The same shard in a buffer with these strides: transposed and stacked files.
+  /// Elements of the buffer, from the first held to the last: elements() unless stored with gaps.
+  constexpr Index footprint() const {
+    Index out = 1;
+    for (std::size_t dim = 0; dim < rank(); ++dim) {
+      if (shape_[dim] == 0) return 0;
+      out = checked_add(out, checked_mul(shape_[dim] - 1, strides_[dim]));
+    }
+    return out;
+  }
+  /// The same shard in a buffer with these strides: transposed and stacked files. Errors SP-LAYOUT-010 not one stride a
+  /// dimension, or a negative one; SP-CORE-001.
   constexpr Shard stored(const Shape& strides) const {
+    if (strides.size() != rank())
+      fail("SP-LAYOUT-010", concat(strides.size(), " strides for a shard of rank ", rank()));
+    for (const Index stride : strides)
+      if (stride < 0) fail("SP-LAYOUT-010", concat("a stride of ", stride), "0 or more");
     Shard out = *this;
     out.strides_ = strides;
+    out.footprint();
     return out;
   }
 
-  /// All boxes, padding left out, last dimension fastest: a forward range over the product of the runs.
-  constexpr Pieces pieces() const;
+  /// All boxes, padding left out, last dimension fastest: a forward range over the product of the runs, which reads the
+  /// shard.
+  constexpr Pieces pieces() const&;
+  void pieces() const&& = delete;
 
   friend constexpr bool operator==(const Shard&, const Shard&) = default;
 
  private:
+  /// Position of a fill in the order of first use.
+  constexpr Index number_of(Fill fill) {
+    std::size_t at = 0;
+    while (at < fills_.size() && fills_[at] != fill) ++at;
+    if (at == fills_.size()) fills_.push_back(fill);
+    return static_cast<Index>(at);
+  }
+
   constexpr Index real_size(std::size_t dim) const {
     Index out = 0;
     for (const Segment& segment : segments(dim)) out += segment.is_padding() ? 0 : segment.length;
@@ -99,7 +134,7 @@ class Shard {
   Shape strides_;
   InlineVector<Segment, 6> segments_;
   InlineVector<Slot, 4> dims_;
-  Fill fill_;
+  InlineVector<Fill, 1> fills_;  ///< different ones, in the order of their segments
 };
 
 class Shard::Pieces {
@@ -169,26 +204,20 @@ class Shard::Pieces {
   const Shard* shard_;
 };
 
-constexpr Shard::Pieces Shard::pieces() const { return Pieces(*this); }
+constexpr Shard::Pieces Shard::pieces() const& { return Pieces(*this); }
 
 /// What a place holds. Pre: layout.exists_at(place).
 constexpr Shard shard(const Layout& layout, const Place& place) { return Shard(layout, place); }
 
-/// Whether two layouts of the same view and tensor put the same elements in the same local order at every place.
+/// Whether two layouts of the same view and tensor put the same elements and fills in the same local order at every
+/// place.
 constexpr bool equivalent(const Layout& a, const Layout& b) {
   if (a.view() != b.view() || a.shape() != b.shape() || a.partials() != b.partials()) return false;
   for (Index r = 0; r < a.view().size(); ++r) {
     const Place place = a.view().place(a.view().offset() + r);
     if (a.exists_at(place) != b.exists_at(place)) return false;
     if (!a.exists_at(place)) continue;
-    const Shard x(a, place), y(b, place);
-    if (x.local_shape() != y.local_shape()) return false;
-    for (std::size_t dim = 0; dim < a.rank(); ++dim) {
-      const auto left = x.segments(dim), right = y.segments(dim);
-      if (left.size() != right.size()) return false;
-      for (std::size_t i = 0; i < left.size(); ++i)
-        if (left[i] != right[i]) return false;
-    }
+    if (Shard(a, place) != Shard(b, place)) return false;
   }
   return true;
 }

@@ -75,20 +75,21 @@ class Accessors {
     return out;
   }
 
-  /// Why NxD's set-up fails on this rank although the mesh itself can be made. Finding SP-MESH-010.
+  /// Why NxD's set-up fails on this rank although the mesh itself can be made: without torch.distributed, or where
+  /// NxD's limits count at stage 0 of an odd pipeline. Finding SP-MESH-010.
   constexpr std::optional<Diagnostic> fault(const Launch& launch = {}) const {
     if (!launch.process_group)
       return finding("SP-MESH-010", "NxD sets up groups only when torch.distributed is initialised",
                      "call init_process_group first");
     const Index stages = mesh_->degrees().pipeline;
-    if (stages == 1 || previous_pair()) return std::nullopt;
+    if (!mesh_->dialect().nxd_limits || stages == 1 || previous_pair()) return std::nullopt;
     return finding("SP-MESH-010",
                    concat("NxD finds no previous-stage pair for rank ", rank_, ": ", stages, " stages are odd"),
                    concat(stages - 1, " or ", stages + 1, " stages, or the strict dialect"), {"pipeline"});
   }
 
  private:
-  constexpr bool as_nxd() const { return mesh_->dialect().sorted_positions; }
+  constexpr bool as_nxd() const { return mesh_->dialect().nxd_accessors; }
 
   constexpr Rank stage_at(Index distance) const {
     const Group stages = mesh_->group(pp, rank_);
@@ -98,7 +99,7 @@ class Accessors {
   constexpr std::optional<Group> pair(Index before) const {
     const Index stages = mesh_->degrees().pipeline, stage = position(pp);
     if (stages == 1) return std::nullopt;
-    if (mesh_->dialect().nxd_limits) return mesh_->stage_pairs((stage + before) % 2).containing(rank_);
+    if (as_nxd()) return mesh_->stage_pairs((stage + before) % 2).containing(rank_);
     const Index first = (stage + stages - before) % stages;
     return mesh_->group(pp, rank_).pick({first, (first + 1) % stages});
   }

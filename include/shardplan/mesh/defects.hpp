@@ -38,7 +38,8 @@ void add_defect(std::vector<Defect>& out, std::string_view field, std::string_vi
 
 /// Everything that NxD says or builds against the mesh, side groups that were asked for included. Answers are checked
 /// on the given ranks, groups all. Post: empty for a strict mesh.
-/// O(ranks x group) time and O(tensor groups) memory: an audit, not a query.
+/// O(ranks x group) time and O(tensor groups) memory: an audit, not a query. group_differences() tells of the groups of
+/// a job in closed form.
 inline std::vector<Defect> defects(const SideGroups& made, const std::vector<Rank>& ranks) {
   const Mesh& mesh = made.mesh();
   std::vector<Defect> out;

@@ -56,7 +56,9 @@ constexpr Diagnostics diagnose(const World& world, const Degrees& asked, const D
   positive(asked.pipeline, "pipeline");
   positive(asked.context, "context");
   positive(asked.expert, "expert");
-  positive(world.lnc, "lnc");
+  const bool grouped = world.hardware == Hardware::trn2 || world.hardware == Hardware::trn3;
+  if (world.lnc < 1 || (grouped && world.lnc > 2))
+    out.push_back(finding("SP-MESH-001", concat("lnc is ", world.lnc), grouped ? "1 or 2" : "at least 1", {"lnc"}));
   if (world.ranks_per_node < 0)
     out.push_back(finding("SP-MESH-001", concat("ranks_per_node is ", world.ranks_per_node),
                           "at least 1, or 0 where it is not known", {"ranks_per_node"}));
@@ -80,9 +82,7 @@ constexpr Diagnostics diagnose(const World& world, const Degrees& asked, const D
     const std::string formula =
         concat("tensor ", degrees.tensor, " x pipeline ", degrees.pipeline, " x ", key, ' ', third);
     std::string hint;
-    if (fits)
-      hint = concat("a world of ", world.ranks < product ? product : world.ranks / product * product, " or ",
-                    (world.ranks / product + 1) * product, " ranks");
+    if (fits) hint = concat("a world of ", multiples_near(world.ranks, product), " ranks");
     out.push_back(finding(id,
                           concat("the world of ", world.ranks, " ranks is not a multiple of ", formula,
                                  fits ? concat(" = ", product) : std::string()),
@@ -167,8 +167,7 @@ class Mesh {
   /// Order of the list: 1.6, 1.7. Errors SP-MESH-007.
   constexpr GroupList groups(Axis axis) const {
     // On a ring NxD lists degree-1 data and pipeline groups by rank, not by place.
-    if (dialect_.sorted_positions && order_ == RankOrder::ring && (axis == dp || axis == pp) &&
-        dense_.extent(axis) == 1)
+    if (dialect_.nxd_accessors && order_ == RankOrder::ring && (axis == dp || axis == pp) && dense_.extent(axis) == 1)
       return GroupList(View({{axis, 1}, {Axis("rank"), world_.ranks}}), {axis}, {Axis("rank")});
     if (axis == tp) return {dense_, {tp}, {pp, dp, cp}};
     if (axis == dp) return {dense_, {dp}, {pp, cp, tp}};
@@ -199,7 +198,7 @@ class Mesh {
   /// neighbours. NxD has two whatever the size (1.9).
   constexpr Index stage_pair_rounds() const {
     if (degrees_.pipeline == 1) return 0;
-    return degrees_.pipeline % 2 == 0 || dialect_.nxd_limits ? 2 : 3;
+    return degrees_.pipeline % 2 == 0 || dialect_.nxd_accessors ? 2 : 3;
   }
 
   /// Neighbouring stages that send and receive in one round: pairs (s, s + 1 mod pipeline), s even in round 0 and odd
@@ -234,36 +233,51 @@ class Mesh {
   /// Groups of `size` neighbours inside a tensor group, for speculative drafts (1.10). Errors SP-MESH-008.
   constexpr GroupList draft_groups(Index size) const { return tensor_blocks(size, size, true); }
 
-  /// Groups of `size` data ranks that exchange tokens (1.10).
-  /// Errors R29 unless `size` divides the data size; SP-MESH-008 where data ranks are spread over nodes and a group
-  /// would end inside a quarter of one; SP-MESH-010 with context ranks where NxD's limits count.
-  constexpr GroupList token_shuffle_groups(Index size) const {
-    if (size < 1 || size > data() || data() % size != 0)
-      fail("R29", concat("token_shuffle_group_size ", size, " does not divide the data-parallel size ", data()),
-           concat(nearest_divisors(data(), size).below, " or ", nearest_divisors(data(), size).above),
-           {"token_shuffle"});
+  /// What keeps `size` data ranks from exchanging tokens (1.10). Ids R29 unless `size` divides the data size;
+  /// SP-MESH-010 with context ranks where NxD's limits count; SP-MESH-008 where data ranks are spread over nodes and a
+  /// group would end inside a quarter of one. Post: token_shuffle_groups() exist exactly when nothing is found.
+  constexpr Diagnostics diagnose_token_shuffle(Index size) const {
+    if (size < 1 || data() % size != 0)
+      return {finding(
+          "R29", concat("token_shuffle_group_size (", size, ") does not divide the data-parallel size (", data(), ')'),
+          divisors_near(data(), size), {"token_shuffle"})};
     if (dialect_.nxd_limits && degrees_.context > 1)
-      fail("SP-MESH-010", concat("NxD cannot make token shuffle groups with context size ", degrees_.context),
-           "the strict dialect", {"token_shuffle", "context"});
+      return {finding("SP-MESH-010",
+                      concat("NxD cannot make token shuffle groups with context size ", degrees_.context),
+                      "the strict dialect", {"token_shuffle", "context"})};
+    if (side_view().can_refine(dp, size)) return {};
+    Index block = 1;  // data ranks of a quarter of a node
+    for (const View::Slot& slot : dense_.slots())
+      if (dense_.axes()[slot.axis].axis == dp && slot.weight == 1) block *= slot.extent;
+    return {finding(
+        "SP-MESH-008",
+        concat("token_shuffle_group_size (", size, ") does not fit blocks of ", block, " data ranks, as tensor size ",
+               degrees_.tensor, " on ", name(world_.hardware), " spreads them over a node"),
+        concat("a divisor of ", data(), " that divides ", block, " or is a multiple of it"),
+        {"token_shuffle", "tensor"})};
+  }
+
+  /// Groups of `size` data ranks that exchange tokens (1.10). Errors: all that diagnose_token_shuffle() finds.
+  constexpr GroupList token_shuffle_groups(Index size) const {
+    if (Diagnostics all = diagnose_token_shuffle(size); !all.empty()) throw Error(std::move(all));
     const Axis outer{"outer"}, shuffle{"shuffle"};
-    const View view = dialect_.plain_side_groups
-                          ? View({{pp, degrees_.pipeline}, {dp, data()}, {cp, degrees_.context}, {tp, degrees_.tensor}})
-                          : dense_;
-    return {view.refine(dp, outer, shuffle, size), {shuffle}, {pp, outer, cp, tp}};
+    return {side_view().refine(dp, outer, shuffle, size), {shuffle}, {pp, outer, cp, tp}};
   }
 
  private:
+  /// The view that side groups are cut from: plain rank numbers where NxD goes by them.
+  constexpr View side_view() const {
+    if (!dialect_.plain_side_groups) return dense_;
+    return View({{pp, degrees_.pipeline}, {dp, data()}, {cp, degrees_.context}, {tp, degrees_.tensor}});
+  }
+
   /// Groups over one of the two digits that `inner` cuts the tensor axis into.
   constexpr GroupList tensor_blocks(Index size, Index inner, bool over_inner) const {
     if (size < 1 || degrees_.tensor % size != 0)
       fail("SP-MESH-008", concat("a group of ", size, " does not divide the tensor size ", degrees_.tensor),
-           concat(nearest_divisors(degrees_.tensor, size).below, " or ", nearest_divisors(degrees_.tensor, size).above),
-           {"tensor"});
+           divisors_near(degrees_.tensor, size), {"tensor"});
     const Axis far{"far"}, near{"near"};
-    const View view = dialect_.plain_side_groups
-                          ? View({{pp, degrees_.pipeline}, {dp, data()}, {cp, degrees_.context}, {tp, degrees_.tensor}})
-                          : dense_;
-    return {view.refine(tp, far, near, inner), {over_inner ? near : far}, {pp, dp, cp, over_inner ? far : near}};
+    return {side_view().refine(tp, far, near, inner), {over_inner ? near : far}, {pp, dp, cp, over_inner ? far : near}};
   }
 
   World world_;

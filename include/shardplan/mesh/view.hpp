@@ -165,30 +165,40 @@ class View {
     return out;
   }
 
+  /// Whether refine() can cut an axis into blocks of `inner_extent`: no digit of it straddles the cut.
+  /// Errors SP-MESH-007.
+  constexpr bool can_refine(Axis whole, Index inner_extent) const {
+    const std::size_t axis = at(whole);
+    if (inner_extent < 1 || axes_[axis].size % inner_extent != 0) return false;
+    for (const Slot& slot : slots_) {
+      const Index low = slot.weight, high = slot.weight * slot.extent;
+      if (slot.axis != axis) continue;
+      if (low >= inner_extent ? low % inner_extent != 0
+                              : inner_extent % low != 0 || (inner_extent % high != 0 && high % inner_extent != 0))
+        return false;
+    }
+    return true;
+  }
+
   /// The same ranks with axis `whole` told apart into two: coordinate = outer * inner_extent + inner.
-  /// Errors SP-MESH-008 unless the digits of the axis can be cut there.
+  /// Errors SP-MESH-007, SP-MESH-008 unless can_refine().
   constexpr View refine(Axis whole, Axis outer, Axis inner, Index inner_extent) const {
     const std::size_t axis = at(whole);
-    bool possible = inner_extent > 0 && axes_[axis].size % inner_extent == 0;
+    if (!can_refine(whole, inner_extent))
+      fail("SP-MESH-008",
+           concat("axis ", whole.name(), " of size ", axes_[axis].size, " cannot be cut into blocks of ", inner_extent),
+           concat("a divisor of ", axes_[axis].size));
     InlineVector<ViewDigit, 8> digits;
     for (const Slot& slot : slots_) {
       if (slot.axis != axis) {
         digits.push_back({axes_[slot.axis].axis, slot.extent, slot.weight});
         continue;
       }
-      if (!possible) break;
       const Index low = slot.weight, high = slot.weight * slot.extent;
       const Index below = low >= inner_extent ? 1 : high <= inner_extent ? slot.extent : inner_extent / low;
-      possible = low >= inner_extent
-                     ? low % inner_extent == 0
-                     : inner_extent % low == 0 && (inner_extent % high == 0 || high % inner_extent == 0);
       digits.push_back({outer, slot.extent / below, low >= inner_extent ? low / inner_extent : 1});
       digits.push_back({inner, below, low >= inner_extent ? 1 : low});
     }
-    if (!possible)
-      fail("SP-MESH-008",
-           concat("axis ", whole.name(), " of size ", axes_[axis].size, " cannot be cut into blocks of ", inner_extent),
-           concat("a divisor of ", axes_[axis].size));
     return View(digits, wire_, offset_);
   }
 

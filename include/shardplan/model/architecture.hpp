@@ -104,7 +104,7 @@ inline constexpr Index largest_size = (Index{1} << 31) - 1;
 /// 4). Post: an architecture without findings makes a model, unless a weight has over 2^63 elements.
 inline Diagnostics diagnose(const Architecture& a) {
   Diagnostics out;
-  const auto in_range = [&](std::string key, Index value, Index least, Index most = largest_size) {
+  const auto in_range = [&](std::string_view key, Index value, Index least, Index most = largest_size) {
     if (value < least)
       out.push_back(finding("SP-MODEL-002", concat(key, " is ", value), concat("at least ", least), {key}));
     if (value > most)
@@ -126,21 +126,19 @@ inline Diagnostics diagnose(const Architecture& a) {
   in_range("vocabulary_multiple", a.vocabulary_multiple, 0);
 
   if (hidden && heads && head_dim && a.head_dim == 0 && a.hidden % a.heads != 0) {
-    const Index below = a.hidden - a.hidden % a.heads;
     out.push_back(finding("R6", concat("hidden (", a.hidden, ") is not a multiple of heads (", a.heads, ")"),
-                          concat("a multiple of ", a.heads, " as ", below > 0 ? below : a.heads, ", or give head_dim"),
+                          concat(multiples_near(a.hidden, a.heads), ", or give the size of a head (head_dim; kv_channels in a megatron file)"),
                           {"hidden", "heads"}));
   }
   if (heads && kv_heads && a.heads % a.key_value_heads() != 0) {
-    const Neighbours near = nearest_divisors(a.heads, a.kv_heads);
     out.push_back(finding(megatron ? "R9" : "SP-MODEL-004",
                           concat("heads (", a.heads, ") is not a multiple of kv_heads (", a.kv_heads, ")"),
-                          concat("a divisor of ", a.heads, " as ", near.below, " or ", near.above),
+                          concat("kv_heads ", divisors_near(a.heads, a.kv_heads)),
                           {"heads", "kv_heads"}));
   }
 
-  const auto excluded = [&](bool together, std::string what, std::string hint, Keys keys) {
-    if (together) out.push_back(finding("SP-MODEL-004", std::move(what), std::move(hint), keys));
+  const auto excluded = [&](bool together, std::string_view what, std::string_view hint, Keys keys) {
+    if (together) out.push_back(finding("SP-MODEL-004", what, hint, keys));
   };
   if (experts && top_k && moe_frequency && a.experts > 0) {
     excluded(a.top_k > a.experts, concat("top_k (", a.top_k, ") is larger than experts (", a.experts, ")"),
@@ -158,7 +156,7 @@ inline Diagnostics diagnose(const Architecture& a) {
              {"block", "experts"});
   } else {
     const std::string family{name(a.family)};
-    const auto megatron_only = [&](bool asked, std::string key, std::string_view value) {
+    const auto megatron_only = [&](bool asked, std::string_view key, std::string_view value) {
       excluded(asked, concat(family, " models have no ", key, ' ', value), "a megatron model", {key, "family"});
     };
     megatron_only(a.bias, "bias", "true");

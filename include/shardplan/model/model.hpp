@@ -8,14 +8,6 @@
 
 namespace shardplan {
 
-/// Two names of one tensor: what the first stage and what the last stage call it.
-struct TiedNames {
-  std::string_view first;
-  std::string_view last;
-
-  friend constexpr bool operator==(const TiedNames&, const TiedNames&) = default;
-};
-
 /// A model as planners see it: its parameters, in the order in which its constructor makes them.
 /// Made by `llama`, `mixtral`, `megatron`, or `model` for a name of the hub.
 struct Model {
@@ -38,14 +30,6 @@ struct Model {
       const Index all = elements(padded_shape(p, tensor));
       out = checked_add(out, p.sharding.expert ? all / p.shape[0] * architecture.top_k : all);
     }
-    return out;
-  }
-
-  /// The tied tensors; views into this model.
-  std::vector<TiedNames> tied() const {
-    std::vector<TiedNames> out;
-    for (const Parameter& p : parameters)
-      if (!p.tied_name.empty()) out.push_back({p.name, p.tied_name});
     return out;
   }
 

@@ -52,9 +52,8 @@ inline Diagnostics exclusive_options(const MegatronSplit& split) {
 /// Refuses `layers` that do not divide over `parts`.
 inline void require_divisible(Index layers, Index parts, std::string_view what, std::string_view over) {
   if (layers % parts == 0) return;
-  const Index below = layers - layers % parts;
   fail("SP-PIPELINE-003", concat(layers, ' ', what, " do not divide over ", parts, ' ', over),
-       concat("a multiple of ", parts, ", such as ", below > 0 ? below : parts),
+       concat("a multiple of ", parts, ", such as ", multiples_near(layers, parts)),
        {"num_layers", "pipeline_model_parallel_size", "virtual_pipeline_model_parallel_size"});
 }
 

@@ -90,7 +90,7 @@ class StagedModel {
   ///
   /// Errors   SP-PIPELINE-002 of `cut_after`, or a cut at the last module; SP-PIPELINE-008;
   ///          SP-PIPELINE-011 a name twice, a read of something that does not stand before, a tie of unknown parameters
-  StagedModel(TracedModel model, std::span<const std::string> cuts, Index pipeline, Index chunks = 1)
+  StagedModel(TracedModel model, const std::vector<std::string>& cuts, Index pipeline, Index chunks = 1)
       : model_(std::move(model)), names_(module_names(model_)), partition_(cut_after(names_, cuts, pipeline, chunks)) {
     if (partition_.layers_of(partition_.head_stage()).empty())
       fail("SP-PIPELINE-002",

@@ -1,5 +1,4 @@
 #pragma once
-#include <span>
 #include <string>
 #include <vector>
 
@@ -56,7 +55,7 @@ inline std::vector<std::string> numbered(std::string_view prefix, Index count) {
 /// names    of all items of the partition, in order
 /// Errors   SP-PIPELINE-001 a stage before the last one is empty, which no cut can say
 /// Post     cut_after(names, cut_names(p, names), p.pipeline(), p.chunks()) == p
-inline std::vector<std::string> cut_names(const Partition& partition, std::span<const std::string> names) {
+inline std::vector<std::string> cut_names(const Partition& partition, const std::vector<std::string>& names) {
   std::vector<std::string> out;
   for (Index s = 0; s + 1 < partition.stages(); ++s) {
     const Interval held = partition.layers_of(s);
@@ -74,7 +73,7 @@ inline std::vector<std::string> cut_names(const Partition& partition, std::span<
 /// Errors   SP-PIPELINE-002 (all faults at once) another number of cuts, an unknown name, a name given twice;
 ///          SP-PIPELINE-008
 /// Source   pipeline sheet, 1.2
-inline Partition cut_after(std::span<const std::string> names, std::span<const std::string> cuts, Index pipeline,
+inline Partition cut_after(const std::vector<std::string>& names, const std::vector<std::string>& cuts, Index pipeline,
                            Index chunks = 1) {
   const Index stages = stage_count(pipeline, chunks);
   Diagnostics found;
@@ -83,7 +82,7 @@ inline Partition cut_after(std::span<const std::string> names, std::span<const s
                             concat(cuts.size(), " cuts make ", cuts.size() + 1, " stages, but ", pipeline,
                                    " pipeline ranks with ", chunks, " chunks each have ", stages),
                             concat(stages - 1, " cuts"), {"pipeline_cuts"}));
-  std::vector<char> ends(names.size(), false);  // not vector<bool>: its bits cost more to compile than they save
+  InlineVector<bool, 8> ends(names.size(), false);
   for (const std::string& cut : cuts) {
     std::size_t at = 0;
     while (at < names.size() && names[at] != cut) ++at;
@@ -109,9 +108,9 @@ inline Partition cut_after(std::span<const std::string> names, std::span<const s
 ///
 /// Errors   SP-PIPELINE-004 both; SP-PIPELINE-001 and -008 of `even`
 /// Source   pipeline sheet, 1.1
-inline std::vector<std::string> chosen_cuts(std::span<const std::string> layers, std::span<const std::string> cuts,
+inline std::vector<std::string> chosen_cuts(const std::vector<std::string>& layers, const std::vector<std::string>& cuts,
                                             bool auto_partition, Index pipeline, Index chunks = 1) {
-  if (!auto_partition) return {cuts.begin(), cuts.end()};
+  if (!auto_partition) return cuts;
   if (!cuts.empty())
     fail("SP-PIPELINE-004", concat("auto_partition chooses the cuts, but ", cuts.size(), " are given"),
          "leave out one of the two", {"auto_partition", "pipeline_cuts"});

@@ -1,8 +1,6 @@
 #pragma once
-#include <optional>
-
 #include <shardplan/core/dialect.hpp>
-#include <shardplan/mesh/nxd.hpp>
+#include <shardplan/mesh/differences.hpp>
 #include <shardplan/model/model.hpp>
 #include <shardplan/pipeline/nxd.hpp>
 #include <shardplan/plan/strategy.hpp>
@@ -15,53 +13,94 @@ namespace shardplan {
 
 constexpr Degrees degrees(const Strategy& s) { return {s.tensor, s.pipeline, s.context, s.expert}; }
 
+/// The strategy with the degrees that its mesh ends up with, which compat reduces to the world as NxD does.
+inline Strategy arranged(Strategy s, const World& world, const Dialect& dialect) {
+  if (!dialect.clamp_degrees) return s;
+  const Degrees d = clamped(degrees(s), world.ranks);
+  s.tensor = d.tensor, s.pipeline = d.pipeline, s.context = d.context, s.expert = d.expert;
+  return s;
+}
+
 /// What the tensor planner takes from a job. NxD replicates K and V only in its GQA layer; strict does it wherever asked.
 constexpr tensor::Options tensor_options(const Architecture& a, const Strategy& s, const World& world, const Dialect& dialect) {
-  const bool replicates = a.family != Family::megatron && (a.qkv_linear || !dialect.nxd_limits);
+  const bool replicates = a.family != Family::megatron && (a.qkv_linear || !dialect.layer_faults);
   return {replicates ? s.kv_replicator : 1, world.hardware, dialect};
 }
 
 namespace detail {
 
-/// Collects findings of the form "this number is not a multiple of that one".
+/// Collects findings about numbers, with hints that keep the world a multiple of its degrees.
 class Rules {
  public:
-  explicit Rules(Diagnostics& out) : out_(out) {}
+  Rules(Diagnostics& out, const Strategy& s, const World& world) : out_(out), degrees_(degrees(s)), ranks_(world.ranks) {}
 
-  void add(std::string_view id, std::string message, std::string hint, Keys keys) {
-    out_.push_back(finding(id, std::move(message), std::move(hint), keys));
+  void add(std::string_view id, std::string_view message, std::string_view hint, Keys keys) {
+    out_.push_back(finding(id, message, hint, keys));
   }
 
   struct Number {
     std::string_view label;
     Index value;
-    std::string key;
+    std::string_view key;
   };
-  /// `whole` must be a multiple of `part`; the hint names the divisors of `whole` next to `part`.
+  /// `whole` must be a multiple of `part`; the hint names the divisors of `whole` next to `part`, and the multiples of
+  /// `part` next to `whole`, that would do.
   void divides(std::string_view id, const Number& whole, const Number& part) {
     if (part.value < 1 || whole.value % part.value == 0) return;
-    const Neighbours near = nearest_divisors(whole.value, part.value);
+    Index below = 0, above = 0;
+    for (Index low = 1; low * low <= whole.value; ++low) {
+      if (whole.value % low != 0) continue;
+      for (const Index divisor : {low, whole.value / low}) {
+        if (!fits(part.key, divisor)) continue;
+        if (divisor < part.value && divisor > below) below = divisor;
+        if (divisor > part.value && (above == 0 || divisor < above)) above = divisor;
+      }
+    }
+    Index fewer = whole.value / part.value * part.value, more = round_up(whole.value, part.value);
+    while (fewer > 0 && !fits(whole.key, fewer)) fewer -= part.value;
+    while (more <= ranks_ && !fits(whole.key, more)) more += part.value;
+    if (!fits(whole.key, more)) more = 0;
+    const std::string parts = either(below, above), wholes = either(fewer, more);
     add(id, concat(whole.label, " (", whole.value, ") is not a multiple of ", part.label, " (", part.value, ')'),
-        concat(part.label, ' ', near.below, near.above != near.below ? concat(" or ", near.above) : std::string(), ", or ", whole.label, ' ',
-               whole.value / part.value > 0 ? concat(whole.value / part.value * part.value, " or ") : std::string(),
-               (whole.value / part.value + 1) * part.value),
+        concat(parts.empty() ? "" : concat(part.label, ' ', parts), parts.empty() || wholes.empty() ? "" : ", or ",
+               wholes.empty() ? "" : concat(whole.label, ' ', wholes)),
         {whole.key, part.key});
   }
 
  private:
+  /// Whether the world stays a multiple of its degrees where one of them, if `key` is one, has this value.
+  bool fits(std::string_view key, Index value) const {
+    Degrees d = degrees_;
+    if (key == "tensor") d.tensor = value;
+    if (key == "pipeline") d.pipeline = value;
+    if (key == "context") d.context = value;
+    if (key == "expert") d.expert = value;
+    return d == degrees_ || (ranks_ % checked_mul(checked_mul(d.tensor, d.pipeline), d.context) == 0 &&
+                             ranks_ % checked_mul(checked_mul(d.tensor, d.pipeline), d.expert) == 0);
+  }
+  /// `4 or 8`, or the one of them that is positive; empty where none is.
+  static std::string either(Index a, Index b) {
+    if (a > 0 && b > 0) return concat(a, " or ", b);
+    return a + b > 0 ? concat(a + b) : std::string();
+  }
+
   Diagnostics& out_;
+  Degrees degrees_;
+  Index ranks_;
 };
 
 }  // namespace detail
 
 /// Which layers every stage holds: evenly, or up to the modules that the strategy names; a layer is called by the path
-/// that the names of its parameters begin with. Errors SP-PIPELINE-001, -008, R16.
+/// that the names of its parameters begin with. Errors SP-PIPELINE-001, -008, SP-PLAN-002, R16.
 template <class Registry>
 Partition partition_layers(const Registry& parameters, const Strategy& s) {
   std::vector<std::string> names;
   for (const auto& parameter : parameters) {
     const Owner held = owner(parameter);
     if (held.kind != Owner::Kind::layer) continue;
+    if (held.layer.value < 0 || held.layer.value >= most_layers)
+      fail("SP-PLAN-002", concat("a parameter belongs to layer ", held.layer), concat("layers 0 to ", most_layers - 1), {"parameters"});
     const auto layer = static_cast<std::size_t>(held.layer.value);
     if (layer >= names.size()) names.resize(layer + 1);
     if (!names[layer].empty()) continue;
@@ -72,6 +111,7 @@ Partition partition_layers(const Registry& parameters, const Strategy& s) {
     const std::size_t at = path.find(number);
     names[layer] = path.substr(0, at == path.npos ? at : at + number.size() - 1);
   }
+  if (names.empty() && s.pipeline * s.virtual_pipeline == 1) return {};
   if (s.pipeline_cuts.empty()) return pipeline::even(static_cast<Index>(names.size()), s.pipeline, s.virtual_pipeline);
   try {
     return pipeline::cut_after(names, s.pipeline_cuts, s.pipeline, s.virtual_pipeline);
@@ -98,25 +138,22 @@ Diagnostics cut_findings(const Registry& parameters, const Strategy& s) {
 
 }  // namespace detail
 
-/// Findings of a model on a strategy: rules R5, R7, R9 to R14, R16, R30 and R35. A model without parameters is taken for
-/// one that its architecture does not allow to build: its cuts are not looked at.
+/// Findings of a model on a strategy: rules R5, R7, R9 to R14, R16, R30 and R35, and those of its attention. A model
+/// without parameters is taken for one that its architecture does not allow to build: its cuts are not looked at.
+/// Pre: sizes and degrees are in range.
 inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& world, const Dialect& dialect) {
   Diagnostics out;
-  detail::Rules rules(out);
+  detail::Rules rules(out, s, world);
   const Architecture& a = model.architecture;
   const bool hf = a.family != Family::megatron;
-  const Index t = s.tensor, kv = a.key_value_heads(), copies = tensor_options(a, s, world, dialect).kv_replicator;
+  const Index t = s.tensor, kv = a.key_value_heads();
+  const tensor::Options options = tensor_options(a, s, world, dialect);
 
   rules.divides("R5", {"num_attention_heads", a.heads, "heads"}, {"tensor size", t, "tensor"});
   if (hf) {
-    rules.divides("R7", {"tensor size", t, "tensor"}, {"kv_replicator", copies, "kv_replicator"});
-    if (copies < 1)
-      rules.add("R7", concat("kv_replicator is ", copies), "at least 1", {"kv_replicator"});
-    else if (checked_mul(kv, copies) % t != 0)
-      rules.add("R7", concat("KV heads (", kv, ") x kv_replicator (", copies, ") = ", kv * copies, " is not a multiple of tensor size (", t, ')'),
-                concat("kv_replicator ", t / gcd(t, kv), a.qkv_linear || copies > 1 ? "" : " with qkv_linear, or a tensor size that divides ",
-                       a.qkv_linear || copies > 1 ? std::string() : concat(kv)),
-                {"kv_replicator", "kv_heads", "tensor"});
+    if (a.heads % kv == 0 && a.head_size() > 0)  // elsewhere the architecture is at fault
+      for (Diagnostic& one : tensor::diagnose("attention", {a.heads, kv, a.head_size()}, t, options))
+        if (a.heads % t == 0 || one.id != "SP-TENSOR-008") out.push_back(std::move(one));  // R5 has said it in simpler words
     if (s.kv_replicator > 1 && !a.qkv_linear)
       rules.add("SP-TENSOR-006", concat("kv_replicator ", s.kv_replicator, " without qkv_linear: NxDT keeps separate K and V layers and does not replicate them"),
                 "qkv_linear: true", {"kv_replicator", "qkv_linear"});
@@ -124,7 +161,7 @@ inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& 
   } else {
     if (kv != a.heads) rules.divides("R9", {"num_kv_heads", kv, "kv_heads"}, {"tensor size", t, "tensor"});
     rules.divides("R12", {"num_layers", a.layers, "layers"}, {"pipeline size", s.pipeline, "pipeline"});
-    if (s.virtual_pipeline > 1 && s.pipeline > 0 && a.layers % s.pipeline == 0)
+    if (s.virtual_pipeline > 1 && a.layers % s.pipeline == 0)
       rules.divides("R13", {"layers per pipeline rank", a.layers / s.pipeline, "layers"}, {"virtual pipeline size", s.virtual_pipeline, "virtual_pipeline"});
   }
   rules.divides("R10", {"ffn width", a.ffn, "ffn"}, {"tensor size", t, "tensor"});
@@ -139,6 +176,8 @@ inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& 
   if (a.tied_embeddings && s.pipeline > 1)
     rules.add("R30", concat("tied embeddings on ", s.pipeline, " pipeline stages: NxDT fails in the first backward pass"), "pipeline size 1, or untied embeddings",
               {"tied_embeddings", "pipeline"});
+  if (s.expert > 1 && a.experts > 0 && dialect.nxd_limits)
+    rules.add("SP-MESH-010", concat("NxD cannot construct a model with experts on expert size ", s.expert), "expert size 1, or the strict dialect", {"expert"});
   const bool spread = rank_order(world, t) == RankOrder::spread;
   if (s.expert > 1 && (world.hardware == Hardware::trn2 || spread))
     rules.add("R35", concat("NxD has no expert parallelism (size ", s.expert, ") on ", name(world.hardware), spread ? " with tensor size 4" : ""),
@@ -146,23 +185,38 @@ inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& 
   return out;
 }
 
-/// Findings of the batch on a strategy: R4, R15, R19, R20, R29. Sizes that are not known (0) break no rule.
-inline Diagnostics diagnose(const Training& training, const Strategy& s, const World& world, const Dialect& dialect) {
+/// What keeps a weight of a registry from being cut over a mesh, told once for weights that are cut alike.
+template <class Registry>
+Diagnostics diagnose_weights(const Registry& parameters, const Mesh& mesh, const tensor::Options& options) {
   Diagnostics out;
-  detail::Rules rules(out);
-  const Degrees d = dialect.clamp_degrees ? clamped(degrees(s), world.ranks) : degrees(s);
-  const Index data = world.ranks / (d.tensor * d.pipeline * d.context);
+  InlineVector<std::size_t, 16> seen;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto& p = parameters[i];
+    bool known = false;
+    for (const std::size_t other : seen) known = known || (sharding(parameters[other]) == sharding(p) && shape(parameters[other]) == shape(p));
+    if (known) continue;
+    seen.push_back(i);
+    append(out, tensor::diagnose(name(p), sharding(p), shape(p), sharding(p).expert ? mesh.expert() : mesh.dense(), options));
+  }
+  return out;
+}
+
+/// Findings of the batch on a strategy: R4, R15, R19, R20, R29. Sizes that are not known (0) break no rule.
+inline Diagnostics diagnose(const Training& training, const Strategy& s, const Mesh& mesh) {
+  const World& world = mesh.world();
+  Diagnostics out;
+  detail::Rules rules(out, s, world);
+  const Index data = mesh.data();
   if (training.global_batch > 0) {
     const Index step = checked_mul(training.micro_batch, data);
     if (training.global_batch % step != 0)
       rules.add("R4", concat("global batch (", training.global_batch, ") is not a multiple of micro batch (", training.micro_batch, ") x data-parallel size (", data, ')'),
-                concat(training.global_batch >= step ? concat(training.global_batch / step * step, " or ") : std::string(), (training.global_batch / step + 1) * step),
+                multiples_near(training.global_batch, step),
                 {"global_batch", "micro_batch"});
     const Index microbatches = training.global_batch / step;
     if (s.virtual_pipeline > 1 && microbatches % s.pipeline != 0)
       rules.add("R15", concat("micro-batches per step (", microbatches, ") are not a multiple of the pipeline size (", s.pipeline, "), which interleaving needs"),
-                concat("global batch ", microbatches >= s.pipeline ? concat(microbatches / s.pipeline * s.pipeline * step, " or ") : std::string(),
-                       (microbatches / s.pipeline + 1) * s.pipeline * step),
+                concat("global batch ", multiples_near(training.global_batch, s.pipeline * step)),
                 {"global_batch", "pipeline", "virtual_pipeline"});
   }
   if (training.sequence > 0) {
@@ -170,9 +224,7 @@ inline Diagnostics diagnose(const Training& training, const Strategy& s, const W
     if (s.sequence_parallel && s.context > 0 && training.sequence % s.context == 0)
       rules.divides("R20", {"sequence of a context rank", training.sequence / s.context, "sequence"}, {"tensor size", s.tensor, "tensor"});
   }
-  if (s.token_shuffle < 1 || data % s.token_shuffle != 0)
-    rules.add("R29", concat("token_shuffle_group_size (", s.token_shuffle, ") does not divide the data-parallel size (", data, ')'),
-              concat(nearest_divisors(data, s.token_shuffle).below, " or ", nearest_divisors(data, s.token_shuffle).above), {"token_shuffle"});
+  append(out, mesh.diagnose_token_shuffle(s.token_shuffle));
   return out;
 }
 
@@ -180,69 +232,68 @@ inline Diagnostics diagnose(const Training& training, const Strategy& s, const W
 /// tensor sheet, 7.1). Pre: the mesh can be made.
 inline Diagnostics differences(const Architecture& a, const Strategy& s, const Mesh& mesh) {
   Diagnostics out;
-  detail::Rules rules(out);
-  const bool ring = mesh.order() == RankOrder::ring;
-  const bool copies = a.family != Family::megatron && s.kv_replicator > 1;
+  detail::Rules rules(out, s, mesh.world());
+  // Without its GQA layer NxD replicates nothing, and R7 and SP-TENSOR-006 have said so.
+  const bool copies = a.family != Family::megatron && a.qkv_linear && s.kv_replicator > 1;
   if (copies && mesh.world().hardware == Hardware::trn2)
     rules.add("SP-TENSOR-006", concat("NxD on trn2 repeats each K/V row ", s.kv_replicator, " times instead of each head, yet sums gradients as if copies were equal"),
               "strict repeats whole heads", {"kv_replicator"});
-  else if (copies && a.qkv_linear)
+  else if (copies)
     rules.add("SP-TENSOR-006", "NxD cuts queries in their natural order although K/V heads are interleaved: a model trained from scratch pairs heads unlike Hugging Face",
               "strict cuts queries with their KV head, as NxD's converter does", {"kv_replicator", "qkv_linear"});
-  if (ring && s.context > 1)
-    rules.add("SP-MESH-012", "on the trn2 ring NxD gives ranks of one tensor group different context ranks, so they read different slices", "strict counts places in the listed group",
-              {"context"});
-  if (ring && mesh.data() > 1 && (!s.zero1 || s.expert > 1))
-    rules.add("SP-MESH-012", "on the trn2 ring NxD's expert and expert-data groups mix tensor positions", "strict keeps them apart", {"expert", "zero1"});
-  if (copies && mesh.order() == RankOrder::spread)
-    rules.add("SP-MESH-012", "with tensor size 4 on trn1 NxD's KV groups cross tensor groups", "strict keeps them inside", {"kv_replicator"});
+  append(out, group_differences(mesh, s.zero1, copies ? s.kv_replicator : 1, s.token_shuffle));
   if (mesh.dialect().nxd_limits && s.pipeline > 1 && s.pipeline % 2 != 0)
     rules.add("SP-MESH-010", concat("NxD cannot start an odd pipeline size (", s.pipeline, "): stage 0 finds no pair to receive from"), concat(s.pipeline - 1, " or ", s.pipeline + 1),
               {"pipeline"});
-  if (s.zero1)
-    for (const Diagnostic& one : zero::diagnose(mesh)) out.push_back(one);
+  if (s.zero1) append(out, zero::diagnose(mesh));
   return out;
 }
 
 namespace detail {
 
 /// All findings about a job; without a model those that do not depend on one.
-inline Diagnostics diagnose_job(const Model* model, const Strategy& s, const World& world, const Training& training, const Dialect& dialect) {
-  const Diagnostics of_mesh = diagnose(world, degrees(s), dialect);
+inline Diagnostics diagnose_job(const Model* model, const Strategy& asked, const World& world, const Training& training, const Dialect& dialect) {
+  const Diagnostics of_mesh = diagnose(world, degrees(asked), dialect);
   const Diagnostics of_sizes = model != nullptr ? diagnose(model->architecture) : Diagnostics{};
   Diagnostics out = of_mesh;
-  const auto add = [&out](const Diagnostics& more) { append(out, more); };
-  add(of_sizes);
-  const auto in_range = [&out](const char* key, Index value, std::optional<Index> least) {
-    if (least && value < *least) out.push_back(finding("SP-MESH-001", concat(key, " is ", value), concat("at least ", *least), {key}));
+  append(out, of_sizes);
+  const auto at_most = [&out](const char* key, Index value) {
     if (value > largest_size) out.push_back(finding("SP-PLAN-006", concat(key, " is ", value), concat("at most ", largest_size), {key}));
   };
-  in_range("tensor", s.tensor, std::nullopt);  // the mesh has looked at the least of these four
-  in_range("pipeline", s.pipeline, std::nullopt);
-  in_range("context", s.context, std::nullopt);
-  in_range("expert", s.expert, std::nullopt);
-  in_range("virtual_pipeline", s.virtual_pipeline, 1);
-  in_range("kv_replicator", s.kv_replicator, std::nullopt);  // R7
-  in_range("token_shuffle", s.token_shuffle, std::nullopt);  // R29
+  const auto in_range = [&](const char* key, Index value, Index least) {
+    if (value < least) out.push_back(finding("SP-MESH-001", concat(key, " is ", value), concat("at least ", least), {key}));
+    at_most(key, value);
+  };
+  at_most("tensor", asked.tensor);  // the mesh has looked at the least of these four, R7 and R29 do at that of two more
+  at_most("pipeline", asked.pipeline);
+  at_most("context", asked.context);
+  at_most("expert", asked.expert);
+  at_most("kv_replicator", asked.kv_replicator);
+  at_most("token_shuffle", asked.token_shuffle);
+  in_range("virtual_pipeline", asked.virtual_pipeline, 1);
   in_range("micro_batch", training.micro_batch, 1);
   in_range("global_batch", training.global_batch, 0);
   in_range("sequence", training.sequence, 0);
   for (const Diagnostic& one : out)  // every other rule divides by these numbers, or multiplies them
     if (one.id == "SP-MESH-001" || one.id == "SP-PLAN-006") return out;
-  bool sized = true;
+  const Strategy s = arranged(asked, world, dialect);
+  bool sized = model != nullptr;
   for (const Diagnostic& one : of_sizes) sized = sized && one.id != "SP-MODEL-002" && one.id != "SP-MODEL-005";
-  if (model != nullptr && sized) add(diagnose(*model, s, world, dialect));
-  if (!has_errors(of_mesh)) {
-    add(diagnose(training, s, world, dialect));
-    if (model != nullptr) add(differences(model->architecture, s, Mesh(world, degrees(s), dialect)));
-  }
+  if (sized) append(out, diagnose(*model, s, world, dialect));
+  if (has_errors(of_mesh)) return out;
+  const Mesh mesh(world, degrees(s), dialect);
+  append(out, diagnose(training, s, mesh));
+  if (model == nullptr) return out;
+  append(out, differences(model->architecture, s, mesh));
+  // The rules so far speak of a model's sizes; what they do not cover is told weight by weight.
+  if (!has_errors(out)) append(out, diagnose_weights(model->parameters, mesh, tensor_options(model->architecture, s, world, dialect)));
   return out;
 }
 
 }  // namespace detail
 
 /// All findings about a job, errors and warnings, in one go; never throws for bad input. A plan can be made exactly when
-/// none of them is an error, unless a host's own registry brings weights that do not divide.
+/// none of them is an error.
 inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& world, const Training& training = {}, const Dialect& dialect = strict) {
   return detail::diagnose_job(&model, s, world, training, dialect);
 }

@@ -28,12 +28,14 @@ class BasicPlan {
   using Item = typename LocalTensors<Registry>::Item;
   static_assert(ParameterLike<Item>, "a parameter record needs name(p), shape(p), dtype(p), sharding(p) and owner(p)");
 
-  /// Errors, all at once for each step: the mesh (R2, R3, SP-MESH-*); weights that do not divide (SP-TENSOR-*, R7);
-  /// SP-PLAN-002 no parameters; the partition (R14, R16).
-  BasicPlan(Registry parameters, Strategy strategy, const World& world, const PlanOptions& options = {})
-      : BasicPlan(std::move(parameters), std::move(strategy), world, options, tensor::Options{0, world.hardware, options.dialect}) {}
+  /// Errors, all at once for each step: the job (those of `diagnose` without a model); weights that do not divide
+  /// (SP-TENSOR-*, R7); SP-PLAN-002 no parameters; the partition (R14, R16).
+  BasicPlan(Registry parameters, const Strategy& strategy, const World& world, const PlanOptions& options = {})
+      : BasicPlan(std::move(parameters), strategy, world, options, {strategy.kv_replicator, world.hardware, options.dialect},
+                  diagnose(strategy, world, options.training, options.dialect)) {}
 
   const Registry& parameters() const noexcept { return parameters_; }
+  /// With the degrees that the mesh has ended up with, see `arranged`.
   const Strategy& strategy() const noexcept { return strategy_; }
   const Training& training() const noexcept { return training_; }
   const World& world() const noexcept { return mesh_.world(); }
@@ -44,91 +46,101 @@ class BasicPlan {
   /// Micro-batches of a step; 0 where the batch is not known.
   Index microbatches() const noexcept { return training_.microbatches(mesh_.data()); }
 
-  /// Where parameter i of the registry sits, over its view and without its stage; equal parameters share a layout.
-  const Layout& layout(std::size_t i) const noexcept { return weights_[layout_of_[i]]; }
-  /// Where its optimizer state sits: the same, cut further by ZeRO-1.
-  const Layout& optimizer_layout(std::size_t i) const noexcept { return states_[layout_of_[i]]; }
-  Stages stages(std::size_t i) const noexcept { return stages_[i]; }
-  /// The parameters of a pipeline rank, as positions in the registry, ascending.
-  std::span<const std::uint32_t> held_by(Index pipeline_rank) const noexcept {
-    const auto at = static_cast<std::size_t>(pipeline_rank);
-    return std::span(held_).subspan(first_held_[at], first_held_[at + 1] - first_held_[at]);
-  }
+  /// Findings that do not stop a plan.
+  const Diagnostics& warnings() const noexcept { return warnings_; }
 
+  /// Where parameter i of the registry sits, over its view: on the ranks of its stages.
+  Layout layout(std::size_t i) const { return on_stages(placement(i).weight, stages(i), partition_.pipeline()); }
+  /// Where its optimizer state sits: the same, cut further by ZeRO-1.
+  Layout optimizer_layout(std::size_t i) const { return on_stages(placement(i).state, stages(i), partition_.pipeline()); }
+  Stages stages(std::size_t i) const noexcept { return entries_[i].stages; }
   /// One rank's view of the plan. O(axes). Errors SP-PLAN-001.
-  RankPlan<Registry> at(Rank rank) const;
+  RankPlan<Registry> at(Rank rank) const&;
+  RankPlan<Registry> at(Rank rank) const&& = delete;  // a rank's view refers to the plan: keep the plan
 
  protected:
   friend class RankPlan<Registry>;
 
-  BasicPlan(Registry parameters, Strategy strategy, const World& world, const PlanOptions& options, tensor::Options cuts)
-      : parameters_(std::move(parameters)),
-        strategy_(std::move(strategy)),
+  /// findings: what is known to be wrong with the job. Errors as above.
+  BasicPlan(Registry parameters, const Strategy& strategy, const World& world, const PlanOptions& options, const tensor::Options& cuts, Diagnostics findings)
+      : parameters_((throw_errors(findings), std::move(parameters))),
+        strategy_(arranged(strategy, world, options.dialect)),
         training_(options.training),
         mesh_(world, degrees(strategy_), options.dialect),
-        storage_(storage_of(training_, strategy_.zero1)) {
-    if (cuts.kv_replicator == 0) cuts.kv_replicator = strategy_.kv_replicator;
-    Diagnostics faults;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) lay_out(parameters_[i], cuts, faults);
-    if (parameters_.size() == 0) faults.push_back(finding("SP-PLAN-002", "a plan without parameters", "at least one"));
-    if (!faults.empty()) throw Error(std::move(faults));
-    partition_ = partition_layers(parameters_, as_arranged());
+        storage_(storage_of(training_, strategy_.zero1)),
+        warnings_(std::move(findings)) {
+    if (parameters_.size() == 0) fail("SP-PLAN-002", "a plan without parameters", "at least one");
+    throw_errors(diagnose_weights(parameters_, mesh_, cuts));
+    for (std::size_t i = 0; i < parameters_.size(); ++i) entries_.push_back({lay_out(parameters_[i], cuts), {}});
+    partition_ = partition_layers(parameters_, strategy_);
     assign_stages();
+    check_sizes();
   }
 
  private:
-  /// Equal parameters, such as those of different layers, share one layout: a plan has about ten.
-  void lay_out(const Item& item, const tensor::Options& cuts, Diagnostics& faults) {
+  static void throw_errors(const Diagnostics& findings) {
+    Diagnostics errors;
+    for (const Diagnostic& one : findings)
+      if (one.severity == Severity::error) errors.push_back(one);
+    if (!errors.empty()) throw Error(std::move(errors));
+  }
+
+  /// Where a pipeline rank's parameters are in held_.
+  Interval slots(Index pipeline_rank) const noexcept {
+    const auto at = static_cast<std::size_t>(pipeline_rank);
+    return {first_held_[at], first_held_[at + 1]};
+  }
+  const Placement& placement(std::size_t i) const noexcept { return placements_[entries_[i].placement]; }
+
+  /// Equal parameters, such as those of different layers, share a placement: a plan has about ten.
+  std::uint32_t lay_out(const Item& item, const tensor::Options& cuts) {
     const Sharding& rule = sharding(item);
     const Shape& extents = shape(item);
-    std::size_t known = 0;
-    while (known < weights_.size() && !(weights_[known].shape() == extents && rules_[known] == rule)) ++known;
-    layout_of_.push_back(static_cast<std::uint32_t>(known));
-    if (known < weights_.size()) return;
-    rules_.push_back(rule);
-    try {
-      weights_.push_back(tensor::weight_layout(item, rule.expert ? mesh_.expert() : mesh_.dense(), cuts));
-      states_.push_back(strategy_.zero1 ? zero::rows(weights_.back()) : weights_.back());
-    } catch (const Error& error) {
-      // A stand-in keeps positions right until all faults are told; the plan then does not come to exist.
-      if (weights_.size() < rules_.size()) weights_.push_back(Layout(mesh_.dense(), extents));
-      if (states_.size() < rules_.size()) states_.push_back(weights_.back());
-      append(faults, error.diagnostics());
+    std::uint32_t known = 0;
+    for (const Placement& one : placements_) {
+      if (one.weight.shape() == extents && one.rule == rule) return known;
+      ++known;
+    }
+    const Layout weight = tensor::weight_layout(item, rule.expert ? mesh_.expert() : mesh_.dense(), cuts);
+    placements_.push_back({rule, weight, strategy_.zero1 ? zero::rows(weight) : weight});
+    return known;
+  }
+
+  /// So that no sum over a rank's parameters can overflow. Errors SP-CORE-001.
+  void check_sizes() const {
+    Index weights = 0, states = 0;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const Place origin(placement(i).weight.view().axes().size(), 0);  // no place holds more
+      weights = checked_add(weights, shardplan::elements(placement(i).weight.local_shape(origin)));
+      states = checked_add(states, shardplan::elements(placement(i).state.local_shape(origin)));
     }
   }
 
-  /// The strategy with the pipeline size the mesh has ended up with, which compat may have reduced.
-  Strategy as_arranged() const {
-    Strategy out = strategy_;
-    out.pipeline = mesh_.degrees().pipeline;
-    return out;
-  }
-
   void assign_stages() {
-    const Index pipeline = partition_.pipeline();
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const StageId first = partition_.embedding_stage(), last = partition_.head_stage();
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
       const Owner held = owner(parameters_[i]);
-      const StageId first = partition_.embedding_stage(), last = partition_.head_stage();
+      Stages& stages = entries_[i].stages;
       switch (held.kind) {
-        case Owner::Kind::first: stages_.push_back({first, first}); break;
-        case Owner::Kind::last: stages_.push_back({last, last}); break;
-        case Owner::Kind::first_and_last: stages_.push_back({first, last}); break;
-        case Owner::Kind::layer: stages_.push_back({partition_.stage_of(held.layer), partition_.stage_of(held.layer)}); break;
+        case Owner::Kind::first: stages = {first, first}; break;
+        case Owner::Kind::last: stages = {last, last}; break;
+        case Owner::Kind::first_and_last: stages = {first, last}; break;
+        case Owner::Kind::layer: stages.first = stages.last = partition_.stage_of(held.layer); break;
       }
     }
     // Positions grouped by pipeline rank: count, sum up, fill in.
     const auto for_each_holder = [&](auto&& f) {
-      for (std::uint32_t i = 0; i < stages_.size(); ++i) {
-        const Index first = partition_.pipeline_rank(stages_[i].first), last = partition_.pipeline_rank(stages_[i].last);
-        f(static_cast<std::size_t>(first), i);
-        if (last != first) f(static_cast<std::size_t>(last), i);
+      for (std::uint32_t i = 0; i < entries_.size(); ++i) {
+        const Index first_rank = partition_.pipeline_rank(stages(i).first), last_rank = partition_.pipeline_rank(stages(i).last);
+        f(static_cast<std::size_t>(first_rank), i);
+        if (last_rank != first_rank) f(static_cast<std::size_t>(last_rank), i);
       }
     };
-    first_held_.assign(static_cast<std::size_t>(pipeline) + 1, 0);
+    first_held_.resize(static_cast<std::size_t>(partition_.pipeline()) + 1);
     for_each_holder([&](std::size_t rank, std::uint32_t) { ++first_held_[rank + 1]; });
     for (std::size_t rank = 1; rank < first_held_.size(); ++rank) first_held_[rank] += first_held_[rank - 1];
     held_.resize(first_held_.back());
-    std::vector<std::size_t> next(first_held_.begin(), first_held_.end() - 1);
+    Positions next = first_held_;
     for_each_holder([&](std::size_t rank, std::uint32_t i) { held_[next[rank]++] = i; });
   }
 
@@ -138,13 +150,11 @@ class BasicPlan {
   Mesh mesh_;
   Storage storage_;
   Partition partition_;
-  std::vector<Sharding> rules_;
-  std::vector<Layout> weights_;
-  std::vector<Layout> states_;
-  std::vector<std::uint32_t> layout_of_;
-  std::vector<Stages> stages_;
-  std::vector<std::uint32_t> held_;       ///< registry positions, pipeline rank by pipeline rank
-  std::vector<std::size_t> first_held_;   ///< where each pipeline rank's begin
+  Diagnostics warnings_;
+  Placements placements_;
+  Entries entries_;                                 ///< by position in the registry
+  Positions held_;        ///< registry positions, pipeline rank by pipeline rank
+  Positions first_held_;  ///< where each pipeline rank's begin, and the end
 };
 
 /// What one rank holds, and where it stands. A few numbers and a reference to the plan.
@@ -175,14 +185,13 @@ class RankPlan {
   Group zero1_group() const { return plan_->mesh().zero1_groups().of(rank_); }
 
   /// The rank's parameters, in model order.
-  LocalTensors<Registry> parameters() const { return tensors(plan_->weights_, std::nullopt); }
+  LocalTensors<Registry> parameters() const { return tensors(&Placement::weight, {}); }
   /// The rank's slices of the optimizer state of those parameters, one for each.
-  LocalTensors<Registry> optimizer_shards() const { return tensors(plan_->states_, plan_->storage().state_dtype); }
+  LocalTensors<Registry> optimizer_shards() const { return tensors(&Placement::state, plan_->storage().state_dtype); }
 
  private:
-  LocalTensors<Registry> tensors(const std::vector<Layout>& layouts, std::optional<Dtype> type) const {
-    return {plan_->parameters_, plan_->held_by(pipeline_rank()), layouts, plan_->layout_of_, plan_->stages_, plan_->partition().pipeline(),
-            plan_->mesh().dense(), place_, expert_place_, type};
+  LocalTensors<Registry> tensors(Layout Placement::*cut, std::optional<Dtype> type) const {
+    return {plan_->parameters_, plan_->held_, plan_->slots(pipeline_rank()), plan_->entries_, plan_->placements_, cut, plan_->mesh().dense(), place_, expert_place_, type};
   }
   Rank neighbour(Index steps) const noexcept {
     const View& view = plan_->mesh().dense();
@@ -199,7 +208,7 @@ class RankPlan {
 };
 
 template <class Registry>
-RankPlan<Registry> BasicPlan<Registry>::at(Rank rank) const {
+RankPlan<Registry> BasicPlan<Registry>::at(Rank rank) const& {
   if (!mesh_.dense().contains(rank)) fail("SP-PLAN-001", concat("rank ", rank, " of a world of ", mesh_.size()), concat("0 to ", mesh_.size() - 1), {"rank"});
   return {*this, rank};
 }
@@ -213,13 +222,13 @@ class ModelPlan : public BasicPlan<Registry> {
  public:
   /// Errors: every error that diagnose() finds, at once.
   ModelPlan(const Model& model, const Strategy& strategy, const World& world, const PlanOptions& options = {})
-      : ModelPlan(model, strategy, world, options,
-                  diagnose(model, strategy, world, options.training, options.dialect)) {}
+      : Base(model.parameters, strategy, world, options, tensor_options(model.architecture, strategy, world, options.dialect),
+             diagnose(model, strategy, world, options.training, options.dialect)),
+        name_(model.name),
+        architecture_(model.architecture) {}
 
   const std::string& name() const noexcept { return name_; }
   const Architecture& architecture() const noexcept { return architecture_; }
-  /// Findings that do not stop a plan.
-  const Diagnostics& warnings() const noexcept { return warnings_; }
 
   /// What a rank of that pipeline rank is loaded with; all of them alike. Pre: 0 <= pipeline_rank < pipeline size.
   RankLoad load(Index pipeline_rank) const {
@@ -255,23 +264,8 @@ class ModelPlan : public BasicPlan<Registry> {
   }
 
  private:
-  ModelPlan(const Model& model, const Strategy& strategy, const World& world, const PlanOptions& options, Diagnostics findings)
-      : Base((throw_errors(findings), model.parameters), strategy, world, options,
-             tensor_options(model.architecture, strategy, world, options.dialect)),
-        name_(model.name),
-        architecture_(model.architecture),
-        warnings_(std::move(findings)) {}
-
-  static void throw_errors(const Diagnostics& findings) {
-    Diagnostics errors;
-    for (const Diagnostic& one : findings)
-      if (one.severity == Severity::error) errors.push_back(one);
-    if (!errors.empty()) throw Error(std::move(errors));
-  }
-
   std::string name_;
   Architecture architecture_;
-  Diagnostics warnings_;
 };
 
 using Plan = ModelPlan<std::vector<Parameter>>;

@@ -56,7 +56,7 @@ constexpr std::string_view name(const Precision& precision) {
 
 /// What to say of a type that `precision_from_type` does not know: R25.
 inline Diagnostic unknown_precision(std::string_view type) {
-  std::vector<std::string_view> names;
+  InlineVector<std::string_view, 8> names;
   for (const PrecisionType& known : precision_table) names.push_back(known.name);
   const std::string_view near = closest(type, names);
   return finding("R25", concat("unknown precision.type '", type, "'"),
@@ -64,7 +64,8 @@ inline Diagnostic unknown_precision(std::string_view type) {
                  {"precision.type"});
 }
 
-/// An optimizer and its state tensors of the shape of the weight, with its default arguments (configuration sheet, 10).
+/// An optimizer by the name that NxDT gives it, and its state tensors of the shape of the weight, with its default
+/// arguments (configuration sheet, 10).
 struct OptimizerStates {
   std::string_view name;
   Index states;
@@ -80,6 +81,20 @@ constexpr Index optimizer_states(std::string_view optimizer) {
     if (known.name == optimizer) return known.states;
   return optimizer_states("adam");
 }
+
+/// What an optimizer keeps of every element that it updates. A name stands for one with default arguments.
+struct Optimizer {
+  Index states = 2;           ///< tensors of the shape of the weight
+  bool double_state = false;  ///< asks for float64 states under downcast by itself
+
+  constexpr Optimizer() = default;
+  template <class Text>
+  requires std::convertible_to<const Text&, std::string_view>
+  constexpr Optimizer(const Text& name)
+      : states(optimizer_states(name)), double_state(std::string_view(name) == "adamw_fp32OptState") {}
+
+  friend constexpr bool operator==(const Optimizer&, const Optimizer&) = default;
+};
 
 /// The type on the device of what the framework takes for `framework`.
 constexpr Dtype device_dtype(Dtype framework, const Precision& precision) {
@@ -109,21 +124,20 @@ struct Storage {
 /// What a mode stores.
 ///
 /// Rule     the optimizer updates the weights or, with ZeRO-1, a float32 copy of the slice, which under downcast must
-/// be
-///          float64 to be more than bfloat16 on the device. Gradients that accumulate in high precision have the type
-///          of that copy, states follow it, and adamw_fp32OptState asks for float64 under downcast by itself.
+///          be float64 to be more than bfloat16 on the device. Gradients that accumulate in high precision have the
+///          type of that copy, states follow it, and adamw_fp32OptState asks for float64 under downcast by itself.
 /// Post     without ZeRO-1 master weights and fp32 accumulation change nothing
 /// Source   ZeRO sheet 3.1, 3.3, 3.6 and the table of 5; cost-model sheet B3
-constexpr Storage storage_of(const Precision& precision, bool zero1, std::string_view optimizer) {
+constexpr Storage storage_of(const Precision& precision, bool zero1, const Optimizer& optimizer) {
   const bool downcast = precision.downcast_bf16;
   const Dtype weight = precision.autocast ? Dtype::bfloat16 : Dtype::float32;
   const Dtype copy = precision.master_weights && downcast ? Dtype::float64 : Dtype::float32;
   const Dtype updated = zero1 ? copy : weight;
   const Dtype gradient = precision.fp32_grad_acc ? updated : weight;
-  const Dtype state = optimizer == "adamw_fp32OptState" && downcast ? Dtype::float64 : updated;
+  const Dtype state = optimizer.double_state && downcast ? Dtype::float64 : updated;
   return {device_dtype(weight, precision), device_dtype(gradient, precision),
           zero1 ? std::optional(device_dtype(copy, precision)) : std::nullopt, device_dtype(state, precision),
-          optimizer_states(optimizer)};
+          optimizer.states};
 }
 
 }  // namespace shardplan

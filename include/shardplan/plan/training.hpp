@@ -1,5 +1,6 @@
 #pragma once
-#include <span>
+#include <string>
+#include <vector>
 
 #include <shardplan/model/architecture.hpp>
 #include <shardplan/plan/precision.hpp>
@@ -57,15 +58,16 @@ inline constexpr RecomputeModule recompute_table[] = {
 /// modules          read where it is selective; names that NxDT does not know it drops
 /// findings         gets R21 for such names, and where no known one is left
 /// Source           configuration sheet, R21; cost-model sheet, B3
-inline Recompute recompute_from_keys(Family family, std::string_view granularity, std::span<const std::string> modules,
-                                     bool flash_attention, Diagnostics& findings) {
+inline Recompute recompute_from_keys(Family family, std::string_view granularity,
+                                     const std::vector<std::string>& modules, bool flash_attention,
+                                     Diagnostics& findings) {
   Recompute out;
   out.layer = granularity == "full";
   if (granularity != "selective") {
     out.core_attention = !out.layer && family == Family::hf_llama && !flash_attention;
     return out;
   }
-  std::vector<std::string_view> known, unknown;
+  InlineVector<std::string_view, 8> known, unknown;
   for (const RecomputeModule& one : recompute_table)
     if (one.family == family) known.push_back(one.name);
   for (const std::string& asked : modules) {
@@ -92,7 +94,7 @@ struct Training {
   Index micro_batch = 1;   ///< sequences a forward pass on one data-parallel rank
   Index sequence = 0;      ///< tokens of a sequence
   Precision precision = mixed_precision;
-  std::string optimizer = "adam";  ///< model.optim.name
+  Optimizer optimizer{};  ///< `.optimizer = "adamw"`
   Recompute recompute{};
   bool flash_attention = false;
   bool ring_attention = false;

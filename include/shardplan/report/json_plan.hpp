@@ -14,13 +14,14 @@
 ///     mesh          hardware, lnc, ranks_per_node (null: not known), rank_order (ascending, spread or ring),
 ///                   dialect (strict or compat)
 ///     storage       dtype on the device of weights, gradients, master_weights (null: none) and optimizer_state, and
-///     how
-///                   many states an element has
-///     memory        device: bytes that a rank has; fits; smallest, largest: pipeline ranks;
+///                   how many states an element has
+///     memory        device: bytes that a rank has; fits (null: not known); smallest, largest: pipeline ranks;
 ///                   stages: one object a pipeline rank, of whose ranks each has
 ///                     pipeline_rank, ranks (how many), parameters and optimizer_elements (elements), in_flight
 ///                     (microbatches), weights, gradients, master_weights, optimizer_state, activations, transient,
-///                     total and left (bytes; negative: too many)
+///                     total and left (bytes; negative: too many). Without a sequence length activations,
+///                     transient, total and left are null, and smallest and largest go by the rest. What compiler and
+///                     runtime reserve besides is in none of them
 ///     findings      severity (note, warning), id, message, hint, origins: [{key, file, line, column}]
 ///     parameters    one object a parameter, in model order: name, tied_name (where it has one), shape (whole and
 ///                   unpadded), stages (that hold it), cut (in words), dim and parts: [{name, role, begin, end}] where
@@ -68,8 +69,8 @@ inline JsonWriter& write(JsonWriter& json, const MemoryReport& memory, Index ran
     json.flat().begin_object().member("pipeline_rank", stage.pipeline_rank).member("ranks", ranks_of_stage);
     json.member("parameters", stage.parameters).member("optimizer_elements", stage.optimizer_elements);
     json.member("in_flight", stage.in_flight);
-    for (const auto& [category, bytes] : memory_categories) json.member(category, stage.bytes.*bytes);
-    json.member("total", stage.bytes.total()).member("left", memory.left(stage)).end_object();
+    for (const MemoryCategory& category : memory_categories) json.member(category.name, memory.bytes(stage, category));
+    json.member("total", memory.total(stage)).member("left", memory.left(stage)).end_object();
   }
   return json.end_array().end_object();
 }
@@ -165,18 +166,18 @@ class RankJson {
 
  private:
   struct Fragment {
-    const Layout* layout = nullptr;
+    const Shard* shard = nullptr;
     std::string text;
   };
 
-  /// What follows the stage of a parameter, made at the first one of its layout.
+  /// What follows the stage of a parameter, made at the first one of its shard.
   template <class Tensor>
   const std::string& shards_of(const Tensor& weight, const Tensor& state) {
     for (std::size_t i = 0; i < used_; ++i)
-      if (fragments_[i].layout == &weight.layout()) return fragments_[i].text;
+      if (fragments_[i].shard == &weight.shard()) return fragments_[i].text;
     if (used_ == fragments_.size()) fragments_.emplace_back();
-    auto& [layout, text] = fragments_[used_++];
-    layout = &weight.layout();
+    auto& [shard, text] = fragments_[used_++];
+    shard = &weight.shard();
     text.clear();
     JsonWriter json(text);
     detail::write_members(json.begin_object(), weight.shard()).key("optimizer");

@@ -82,7 +82,7 @@ inline void append_memory(std::string& out, const PlanReport& report) {
   const StageMemory& small = memory.stages[memory.smallest];
   const StageMemory& large = memory.stages[memory.largest];
   const bool alike = memory.smallest == memory.largest;
-  const ByteUnit unit = byte_unit(large.bytes.total());
+  const ByteUnit unit = byte_unit(memory.least(large));
 
   InlineVector<Table::Column, 6> columns{{"memory of a rank"}, {alike ? "all alike" : "smallest", Table::Align::right}};
   if (!alike) columns.push_back({"largest", Table::Align::right});
@@ -98,20 +98,27 @@ inline void append_memory(std::string& out, const PlanReport& report) {
   }
   row("parameters", [](const StageMemory& stage) { return with_commas(stage.parameters); });
   row("in flight", [](const StageMemory& stage) { return counted(stage.in_flight, "microbatch", "es"); });
-  for (const auto& [name, bytes] : memory_categories) {
-    std::string label(name);
+  for (const MemoryCategory& category : memory_categories) {
+    std::string label(category.name);
     std::replace(label.begin(), label.end(), '_', ' ');
-    const bool known = bytes != &Memory::activations || plan.training().sequence > 0;
-    row(label,
-        [&, member = bytes](const StageMemory& stage) { return known ? unit(stage.bytes.*member) : "not known"; });
+    row(label, [&](const StageMemory& stage) {
+      const std::optional<Index> bytes = memory.bytes(stage, category);
+      return bytes ? unit(*bytes) : "not known";
+    });
   }
-  row("total", [&](const StageMemory& stage) { return unit(stage.bytes.total()); });
+  row("total", [&](const StageMemory& stage) {
+    return memory.sequence_known ? unit(memory.least(stage)) : "not known without activations";
+  });
   row("device", [&](const StageMemory&) { return in_bytes(memory.device); });
   row("", [&](const StageMemory& stage) {
-    const Index left = memory.left(stage);
-    return left >= 0 ? concat("fits, ", in_bytes(left), " left") : concat("does not fit: ", in_bytes(-left), " over");
+    const std::optional<bool> fits = memory.fits(stage);
+    const Index left = memory.device - memory.least(stage);
+    return !fits   ? std::string("not known whether it fits")
+           : *fits ? concat("fits, ", in_bytes(left), " left")
+                   : concat("does not fit: ", memory.sequence_known ? "" : "at least ", in_bytes(-left), " over");
   });
   table.write(out, 2, 0);
+  out += "    not counted: what compiler and runtime reserve, which shapes do not tell; allow 1 GiB a core\n";
 }
 
 }  // namespace detail

@@ -21,7 +21,7 @@ inline Chain sequence_chain(const Shape& shape, std::size_t dim, const View& vie
   if (uneven == Uneven::refuse && dim < shape.size() && shape[dim] % ranks != 0)
     fail("SP-TENSOR-007",
          concat("a sequence of ", shape[dim], " does not divide over ", ranks, ' ', axis.name(), " ranks"),
-         concat(shape[dim] / ranks * ranks, " or ", (shape[dim] / ranks + 1) * ranks), {"sequence"});
+         multiples_near(shape[dim], ranks), {"sequence"});
   return uneven == Uneven::chunk ? split(axis).ceil() : split(axis);
 }
 

@@ -71,8 +71,7 @@ constexpr Shape cut(const Shape& shape, std::size_t dim, Index ranks) {
          concat("0 to ", static_cast<Index>(shape.size()) - 1));
   if (ranks < 1 || shape[dim] % ranks != 0)
     fail("SP-TENSOR-007", concat("dimension ", dim, " of ", shape, " does not divide over ", ranks, " ranks"),
-         ranks < 1 ? std::string("at least 1 rank")
-                   : concat(shape[dim] / ranks * ranks, " or ", (shape[dim] / ranks + 1) * ranks, " elements"));
+         ranks < 1 ? std::string("at least 1 rank") : concat(multiples_near(shape[dim], ranks), " elements"));
   return resized(shape, dim, shape[dim] / ranks);
 }
 constexpr Shape grown(const Shape& shape, std::size_t dim, Index ranks) {

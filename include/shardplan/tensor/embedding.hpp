@@ -62,12 +62,13 @@ inline std::vector<LayerTensor> tensors(const ParallelEmbedding& layer, const Vi
            cut_marks(dim, 1, tensor)}};
 }
 
-/// The ids whose vectors a tensor rank looks up, padding included. NxD looks in its own range even where
-/// rank_ordering gave it another shard. Post: ranges are equally long, and consecutive in the order of the shards.
+/// The ids whose vectors a tensor rank looks up, padding included. NxD (layer_faults) looks in its own range even
+/// where rank_ordering gave it another shard. Post: ranges are equally long, and consecutive in the order of the
+/// shards.
 constexpr Interval vocab_range(const ParallelEmbedding& layer, Index tensor, Index tensor_rank,
                                const Options& options = {}) {
   if (layer.shard_across_embedding) return {0, layer.num_embeddings};
-  const bool own = layer.rank_ordering.empty() || repeats_layer_faults(options.dialect);
+  const bool own = layer.rank_ordering.empty() || options.dialect.layer_faults;
   const Index part = own ? tensor_rank : layer.rank_ordering[static_cast<std::size_t>(tensor_rank)];
   const Index local = (layer.num_embeddings + pad_size(layer, tensor)) / tensor;
   return {part * local, (part + 1) * local};
@@ -76,7 +77,7 @@ constexpr Interval vocab_range(const ParallelEmbedding& layer, Index tensor, Ind
 /// The row of the padding id in a rank's table, if it is there.
 constexpr std::optional<Index> local_padding_idx(const ParallelEmbedding& layer, Index tensor, Index tensor_rank,
                                                  const Options& options = {}) {
-  if (!layer.padding_idx || (*layer.padding_idx == 0 && repeats_layer_faults(options.dialect))) return std::nullopt;
+  if (!layer.padding_idx || (*layer.padding_idx == 0 && options.dialect.layer_faults)) return std::nullopt;
   const Interval range = vocab_range(layer, tensor, tensor_rank, options);
   if (!range.contains(*layer.padding_idx)) return std::nullopt;
   return *layer.padding_idx - range.begin;

@@ -1,12 +1,14 @@
 #pragma once
+#include <shardplan/mesh/experts.hpp>
 #include <shardplan/tensor/linear.hpp>
 
 /// Linear layers of many experts in one tensor: experts over the expert axis, features over the tensor axis (NxD mesh
 /// and tensor sheet, 2.3). Members and defaults are those of NxD's constructors.
 namespace shardplan::tensor {
 
-/// Experts that each expert rank holds, one row a rank; empty: an even share in order. An expert may occur again.
-using ExpertDistribution = std::vector<std::vector<Index>>;
+/// Experts that each expert rank holds, one row a rank, all of one length; empty: an even share in order. An expert may
+/// occur again.
+using ExpertDistribution = ExpertRows;
 
 /// What both layers have: per expert, y = x A + b.
 struct ExpertFusedLinear {
@@ -31,33 +33,18 @@ namespace detail {
 constexpr Cutting cutting(const ExpertFusedColumnParallelLinear& layer) { return {layer.output_size, layer.stride}; }
 constexpr Cutting cutting(const ExpertFusedRowParallelLinear& layer) { return {layer.input_size, layer.stride}; }
 
-/// Finds what keeps experts from being dealt out over `expert` ranks.
+/// Finds what keeps experts from being dealt out over `expert` ranks in shards of equal size.
 inline void check_distribution(Check& check, const ExpertFusedLinear& layer, Index expert) {
-  check.positive("number of experts", layer.num_experts);
-  check.positive("expert size", expert);
-  if (!check.clean()) return;
   const ExpertDistribution& rows = layer.expert_distribution;
-  if (rows.empty()) {
-    check.multiple("SP-TENSOR-002", "the number of experts", layer.num_experts, expert, {"expert"});
-    return;
-  }
-  bool even = static_cast<Index>(rows.size()) == expert, known = true;
-  std::vector<bool> held(static_cast<std::size_t>(layer.num_experts > 0 ? layer.num_experts : 0));
-  for (const auto& row : rows) {
-    even = even && row.size() == rows[0].size();
-    for (const Index id : row) {
-      known = known && 0 <= id && id < layer.num_experts;
-      if (known) held[static_cast<std::size_t>(id)] = true;
-    }
-  }
-  check.refuse_if(!even, "SP-TENSOR-002",
-                  concat("expert_distribution has ", rows.size(), " rows for ", expert,
-                         " expert ranks, or rows of different lengths"),
-                  concat(expert, " rows of equal length"), {"expert_distribution", "expert"});
-  for (const bool one : held) known = known && one;
-  check.refuse_if(!known, "SP-TENSOR-005",
-                  concat("expert_distribution does not name exactly the experts 0 to ", layer.num_experts - 1),
-                  "each of them at least once", {"expert_distribution"});
+  const Diagnostics found = diagnose_placement(layer.num_experts, expert, rows);
+  check.append(found);
+  if (!found.empty()) return;
+  for (const auto& row : rows)
+    if (row.size() != rows[0].size())
+      return check.refuse_if(
+          true, "SP-TENSOR-002",
+          concat("expert_distribution has rows of ", rows[0].size(), " and of ", row.size(), " experts"),
+          "rows of equal length", {"expert_distribution"});
 }
 
 inline Chain experts_chain(const ExpertFusedLinear& layer) {
@@ -81,7 +68,8 @@ inline void check_experts(Check& check, const ExpertFusedLinear& layer, Index ex
 
 }  // namespace detail
 
-/// Everything wrong with a layer on tensor x expert ranks. Ids SP-TENSOR-001, -002, -003, -005, -011.
+/// Everything wrong with a layer on tensor x expert ranks. Ids SP-TENSOR-001, -002, -003, -005, -011, SP-MESH-001,
+/// -013.
 inline Diagnostics diagnose(const ExpertFusedColumnParallelLinear& layer, Index tensor, Index expert,
                             const Options& options = {}, Phase until = Phase::train) {
   detail::Check check("expert column layer");

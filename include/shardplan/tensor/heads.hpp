@@ -63,6 +63,17 @@ inline void check_counts(Check& check, const Heads& heads, Index tensor) {
   check.positive("head size", heads.size);
   check.positive("tensor size", tensor);
 }
+
+/// For hints: every kv_replicator that `queries` query heads and their KV heads can have over `tensor` ranks.
+inline std::string usable_copies(const Heads& heads, Index queries, Index tensor, const Dialect& dialect) {
+  std::string out;
+  for (Index copies = 1; copies <= tensor && copies <= queries; ++copies) {
+    const bool meets = dialect.natural_query_order || queries % checked_mul(heads.key_value, copies) == 0;
+    if (tensor % copies == 0 && heads.key_value * copies % tensor == 0 && meets)
+      out += concat(out.empty() ? "kv_replicator " : " or ", copies);
+  }
+  return out.empty() ? concat("a tensor size that divides the KV heads, as ", divisors_near(heads.key_value, tensor)) : out;
+}
 }  // namespace detail
 
 /// Everything that keeps the heads of an attention block from being laid out. `label` is what the messages call it.
@@ -73,41 +84,42 @@ inline Diagnostics diagnose(std::string_view label, const Heads& heads, Index te
   detail::check_counts(check, heads, tensor);
   if (!check.clean()) return check.take();
   const Index copies = options.kv_replicator;
+  const Index queries = padded > heads.query ? padded : heads.query;
+  const auto usable = [&] { return detail::usable_copies(heads, queries, tensor, options.dialect); };
   if (copies < 1 || tensor % copies != 0) {
-    check.refuse_if(true, "R7", concat("tensor size ", tensor, " is not a multiple of kv_replicator ", copies),
-                    detail::nearest_divisors_of(tensor, copies), {"kv_replicator", "tensor"});
+    check.refuse_if(true, "R7", concat("tensor size ", tensor, " is not a multiple of kv_replicator ", copies), usable(),
+                    {"kv_replicator", "tensor"});
     return check.take();
   }
-  check.refuse_if(
-      checked_mul(heads.key_value, copies) % tensor != 0, "R7",
-      concat(heads.key_value, " KV heads x kv_replicator ", copies, " are not a multiple of tensor size ", tensor),
-      concat("kv_replicator ", tensor / gcd(tensor, heads.key_value), " or a multiple of it"),
-      {"kv_replicator", "tensor"});
+  if (checked_mul(heads.key_value, copies) % tensor != 0)
+    check.refuse_if(
+        true, "R7",
+        concat(heads.key_value, " KV heads x kv_replicator ", copies, " are not a multiple of tensor size ", tensor),
+        usable(), {"kv_replicator", "kv_heads", "tensor"});
   check.refuse_if(options.dialect.nxd_limits && copies > 1 && options.hardware == Hardware::trn3, "SP-TENSOR-004",
                   concat("NxD has no rule for KV replication on ", shardplan::name(options.hardware)),
                   "trn1, trn2, or the strict dialect", {"hardware"});
   check.refuse_if(padded != 0 && padded < heads.query, "SP-TENSOR-008",
                   concat(heads.query, " query heads are padded to ", padded), concat("at least ", heads.query),
                   {"heads"});
-  const Index queries = padded > heads.query ? padded : heads.query;
   if (options.dialect.natural_query_order) {
     check.refuse_if(padded != 0 && padded % tensor != 0, "SP-TENSOR-008",
                     concat("padded query heads (", padded, ") are not a multiple of tensor size ", tensor),
-                    detail::nearest_multiples(padded, tensor), {"heads", "tensor"});
+                    multiples_near(padded, tensor), {"heads", "tensor"});
   } else {
     const auto shared = [&](Index count) {
       check.refuse_if(count % heads.key_value != 0, "SP-TENSOR-008",
                       concat(count, " query heads do not share ", heads.key_value, " KV heads evenly"),
-                      detail::nearest_multiples(count, heads.key_value), {"heads", "kv_heads"});
+                      multiples_near(count, heads.key_value), {"heads", "kv_heads"});
       return count % heads.key_value == 0;
     };
-    if (shared(heads.query) && shared(queries))
+    if (shared(heads.query) && shared(queries) && queries / heads.key_value % copies != 0)
       check.refuse_if(
-          queries / heads.key_value % copies != 0, "SP-TENSOR-008",
+          true, "SP-TENSOR-008",
           concat("the ", queries / heads.key_value, " queries of a KV head do not divide over its ", copies, " copies"),
-          concat("kv_replicator ", nearest_divisors(queries / heads.key_value, copies).below, ", or ",
-                 round_up(queries / heads.key_value, copies), " queries a KV head, padding included"),
-          {"kv_replicator", "heads"});
+          concat(usable(), ", or ", round_up(queries / heads.key_value, copies),
+                 " queries a KV head, padding included"),
+          {"kv_replicator", "heads", "kv_heads"});
   }
   return check.take();
 }

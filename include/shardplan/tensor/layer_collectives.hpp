@@ -65,7 +65,7 @@ inline Communication communication(const RowParallelLinear& layer, const Shape& 
 }
 
 /// `input`: token ids [batch, sequence]. Along sequence dimension 0 the output leaves transposed, [sequence, batch,
-/// hidden]; along another one NxD leaves every rank with its unreduced part.
+/// hidden]; along another one NxD (layer_faults) leaves every rank with its unreduced part.
 inline Communication communication(const ParallelEmbedding& layer, const Shape& input, Index tensor,
                                    const Options& options = {}) {
   Shape vectors = input;
@@ -80,7 +80,7 @@ inline Communication communication(const ParallelEmbedding& layer, const Shape& 
   }
   if (!layer.sequence_parallel) return reduce_from_tensor_region(vectors, tensor);
   if (layer.sequence_dimension == 0) return reduce_scatter_to_sequence_region(detail::swapped(vectors, 1), tensor);
-  if (repeats_layer_faults(options.dialect)) return looked_up;
+  if (options.dialect.layer_faults) return looked_up;
   return reduce_scatter_to_sequence_region(vectors, tensor, static_cast<std::size_t>(layer.sequence_dimension));
 }
 

@@ -92,11 +92,13 @@ inline void check_cutting(Check& check, std::string_view what, const Cutting& cu
   check.positive("stride", cutting.stride);
   check.positive("tensor size", tensor);
   if (!check.clean()) return;
-  InlineVector<bool, 16> named(static_cast<std::size_t>(tensor), false);
+  // A flag for each rank of the ordering, not of the world: its length is what the caller has paid for.
+  const std::size_t count = cutting.ordering.size();
+  InlineVector<bool, 16> named(count, false);
   for (const Index rank : cutting.ordering)
-    if (0 <= rank && rank < tensor) named[static_cast<std::size_t>(rank)] = true;
-  bool permutes = cutting.ordering.empty() || cutting.ordering.size() == named.size();
-  for (const bool one : named) permutes = permutes && (one || cutting.ordering.empty());
+    if (0 <= rank && static_cast<std::size_t>(rank) < count) named[static_cast<std::size_t>(rank)] = true;
+  bool permutes = count == 0 || static_cast<Index>(count) == tensor;
+  for (const bool one : named) permutes = permutes && one;
   check.refuse_if(
       !permutes, "SP-TENSOR-005",
       concat("rank_ordering [", join(cutting.ordering, ", "), "] does not name each of ", tensor, " ranks once"),

@@ -13,7 +13,4 @@ struct Options {
   friend constexpr bool operator==(const Options&, const Options&) = default;
 };
 
-/// Whether to repeat the faults of NxD's layers that have no switch of their own: they come with its limits.
-constexpr bool repeats_layer_faults(const Dialect& dialect) { return dialect.nxd_limits; }
-
 }  // namespace shardplan::tensor

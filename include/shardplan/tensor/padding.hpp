@@ -33,14 +33,14 @@ inline Layout pad_model(const Layout& layout, std::size_t dim, Index heads, cons
 }
 
 /// Which of a rank's query heads are heads of the model; false: padding. `tensor_rank`: coordinate on the tensor axis.
-/// With NxD's limits this is NxD's own arithmetic, which assumes at least one tensor rank for every KV head on trn1,
+/// With layer_faults this is NxD's own arithmetic, which assumes at least one tensor rank for every KV head on trn1,
 /// and padding behind all heads of a rank on trn2; otherwise the padding of query_chain().
 /// Errors SP-TENSOR-004 for hardware NxD has no rule for, those of diagnose().
 /// Post: both agree where tensor is a multiple of the KV heads and kv_replicator is their quotient.
 inline InlineVector<bool, 16> head_padding_mask(const Heads& heads, Index padded, Index tensor, Index tensor_rank,
                                                 const Options& options) {
   InlineVector<bool, 16> out;
-  if (!repeats_layer_faults(options.dialect)) {
+  if (!options.dialect.layer_faults) {
     const Heads units{heads.query, heads.key_value, 1};
     const AttentionLayouts layouts = attention_layouts(units, 1, View({{tp, tensor}}), options, padded);
     for (const Index head : heads_at(layouts.query, 0, Place{tensor_rank}, 1)) out.push_back(head != padding_head);

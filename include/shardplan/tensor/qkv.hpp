@@ -128,7 +128,7 @@ constexpr FusedRows fused_rows(const GQAQKVColumnParallelLinear& layer, Index te
 }
 
 /// Whether a rank's fused weight can be taken apart. NxD cuts it in three equal parts (7.1.16): where they are not
-/// equal, that fails or, with its limits left aside, is the warning SP-TENSOR-006. Id SP-TENSOR-001.
+/// equal, that is the warning SP-TENSOR-006, or SP-TENSOR-001 where they cannot even be three and NxD's limits count.
 inline Diagnostics diagnose(const FusedRows& rows, const Dialect& dialect) {
   detail::Check check("fused qkv");
   const Index total = rows.query + rows.key + rows.value;
@@ -147,11 +147,12 @@ struct UnfusedRows {
   Interval key;
   Interval value;
 };
-/// The rows as they are, or with NxD's limits the three equal parts that NxD takes. Errors: all that diagnose() finds.
+/// The rows as they are, or with layer_faults the three equal parts that NxD takes, where there are such.
+/// Errors: all that diagnose() finds.
 inline UnfusedRows unfuse(const FusedRows& rows, const Dialect& dialect) {
   detail::throw_errors(diagnose(rows, dialect));
   const Index total = rows.query + rows.key + rows.value;
-  const bool thirds = repeats_layer_faults(dialect);
+  const bool thirds = dialect.layer_faults && total % 3 == 0;
   const Index first = thirds ? total / 3 : rows.query, second = thirds ? total / 3 * 2 : rows.query + rows.key;
   return {{0, first}, {first, second}, {second, total}};
 }

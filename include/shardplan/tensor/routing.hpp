@@ -15,7 +15,7 @@ struct Routing {
   Index num_experts = 0;
   Index top_k = 1;
   Balancing balancing = Balancing::top_k;
-  std::string_view activation = "silu";  ///< of the experts
+  std::string_view activation = "silu";  ///< of the experts; "swiglu" is Megatron's name of a gated SiLU
   bool gated = true;
   bool normalize_top_k = false;  ///< affinities of the chosen experts add up to 1
   bool dropless = false;
@@ -38,11 +38,12 @@ inline Diagnostics diagnose(const Routing& routing, const Options& options = {})
          concat("Sinkhorn balancing assigns one expert to a token, not ", routing.top_k), "top_k 1", "top_k");
   refuse(routing.normalize_top_k && routing.top_k == 1, "a single affinity would always be normalized to 1",
          "top_k above 1, or normalize_top_k false", "normalize_top_k");
+  const std::string_view activation = routing.gated && routing.activation == "swiglu" ? "silu" : routing.activation;
   bool known = false;
-  for (const std::string_view activation : expert_activations) known = known || activation == routing.activation;
+  for (const std::string_view one : expert_activations) known = known || one == activation;
   refuse(!known && options.dialect.nxd_limits, concat("NxD knows no activation '", routing.activation, "' for experts"),
          join(expert_activations, ", "), "activation");
-  check.refuse_if(routing.dropless && (!routing.gated || routing.activation != "silu"), "R27",
+  check.refuse_if(routing.dropless && (!routing.gated || activation != "silu"), "R27",
                   "experts that drop no token need a gated SiLU", "silu, gated", {"activation", "dropless"});
   check.refuse_if(!routing.dropless && routing.capacity_factor.value_or(1) <= 0, "R28",
                   "experts that may drop tokens need a capacity", "capacity_factor above 0, or dropless",

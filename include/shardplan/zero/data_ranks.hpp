@@ -1,7 +1,4 @@
 #pragma once
-#include <span>
-#include <vector>
-
 #include <shardplan/layout/layout.hpp>
 #include <shardplan/zero/detail/no_ranks.hpp>
 
@@ -56,12 +53,5 @@ class DataRanks {
   Digits digits_;
   Index size_ = 1;
 };
-
-/// Elements that a place holds of each tensor: what the planners of flat buffers start from.
-inline std::vector<Index> local_elements(std::span<const Layout> tensors, const Place& place) {
-  std::vector<Index> out;
-  for (const Layout& tensor : tensors) out.push_back(elements(tensor.local_shape(place)));
-  return out;
-}
 
 }  // namespace shardplan::zero

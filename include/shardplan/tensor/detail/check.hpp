@@ -4,18 +4,6 @@
 
 namespace shardplan::tensor::detail {
 
-/// `4 or 8`: the multiples of `unit` next to `size`; the smaller one only where it is positive.
-inline std::string nearest_multiples(Index size, Index unit) {
-  const Index below = size / unit * unit;
-  return concat(below > 0 ? concat(below, " or ") : std::string(), below + unit);
-}
-
-/// `2 or 4`: the divisors of `n` next to `wanted`, one where both are the same.
-inline std::string nearest_divisors_of(Index n, Index wanted) {
-  const auto [below, above] = nearest_divisors(n, wanted);
-  return below == above ? concat(below) : concat(below, " or ", above);
-}
-
 /// Findings about one subject, all worded the same way.
 class Check {
  public:
@@ -24,15 +12,15 @@ class Check {
   /// Finds fault `id` where `wrong`; `message` follows the name of the subject.
   void refuse_if(bool wrong, std::string_view id, std::string_view message, std::string_view hint = {},
                  Keys keys = {}) {
-    if (wrong) out_.push_back(finding(id, concat(subject_, ": ", message), std::string(hint), keys));
+    if (wrong) out_.push_back(finding(id, concat(subject_, ": ", message), hint, keys));
   }
 
   /// Finds fault `id` unless `size`, called `what`, is a multiple of `unit` > 0.
   void multiple(std::string_view id, std::string_view what, Index size, Index unit, Keys keys) {
     if (size % unit == 0) return;
     refuse_if(true, id, concat(what, " (", size, ") is not a multiple of ", unit),
-              concat(nearest_multiples(size, unit), ", or a divisor such as ",
-                     nearest_divisors(size > 0 ? size : 1, unit).below, " instead of ", unit),
+              concat(multiples_near(size, unit), ", or a divisor such as ", nearest_divisors(size, unit).below,
+                     " instead of ", unit),
               keys);
   }
 
