@@ -1,6 +1,7 @@
 // A trainer plans the tensors that it already has: five answers beside its own type, and nothing is copied.
 #include <cstdio>
 #include <shardplan/shardplan.hpp>
+#include <span>
 #include <string>
 #include <vector>
 

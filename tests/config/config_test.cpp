@@ -129,8 +129,8 @@ TEST_CASE("types are checked, and the message says both") {
     CHECK(findings({row.change}) == Ids{concat("SP-CONFIG-011 ", row.key)});
   }
   const Bound out = bind(with({"trainer.num_nodes='2'"}));
-  CHECK(out.diagnostics.at(0).message == "'trainer.num_nodes' must be an integer, but is the text '2'");
-  CHECK(out.diagnostics.at(0).hint == "write 2 without quotes");
+  CHECK(out.diagnostics[0].message == "'trainer.num_nodes' must be an integer, but is the text '2'");
+  CHECK(out.diagnostics[0].hint == "write 2 without quotes");
   const auto said = [](std::string_view change) {
     const Bound wrong = bind(with({change}));
     REQUIRE(wrong.diagnostics.size() == 1);

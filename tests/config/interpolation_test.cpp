@@ -284,7 +284,7 @@ TEST_CASE("interpolations that grow without bound end in a finding") {
   CHECK(found(lists) == Ids{"SP-CONFIG-005"});
   CHECK(found(texts) == Ids{"SP-CONFIG-005"});
   for (const std::string& grown : {lists, texts}) {  // at the key that asks for too much, not at the file
-    const Origin at = resolve(read_yaml_text(grown)).diagnostics.at(0).origins[0];
+    const Origin at = resolve(read_yaml_text(grown)).diagnostics[0].origins[0];
     CHECK(at.key.starts_with('x'));
     CHECK(at.line > 1);
   }

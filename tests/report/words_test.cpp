@@ -66,13 +66,13 @@ TEST_CASE("ranges in words: parts by name, whole dimensions as a colon, padding,
   CHECK(ranges_of(plan, 3, "down_proj.weight") == "[:, 72:96]");
   CHECK(ranges_of(plan, 0, "layernorm.weight") == "[:]");
   CHECK(ranges_of(megatron_plan(), 1, "word_embeddings.weight") == "[32:50 + pad 14, :]");
-  CHECK(range_words({}, 4, {}) == "none");
+  CHECK(range_words({nullptr, 0}, 4, {}) == "none");
 }
 
 TEST_CASE("ranges in words: a run over several parts is told part by part, long lists are cut short") {
   const Part parts[] = {{"a", 4}, {"b", 6}, {"c", 2}};
   const Shard::Segment across[] = {{2, 9, 0}};
-  CHECK(range_words(across, 12, parts) == "a 2:4 + b 4:10 + c 10:11");
+  CHECK(range_words({across, 1}, 12, parts) == "a 2:4 + b 4:10 + c 10:11");
   const Shard::Segment many[] = {{0, 1, 0}, {2, 1, 1}, {4, 1, 2}, {6, 1, 3}};
-  CHECK(range_words(many, 12, {}, 2) == "0:1 + 2:3 + 2 more runs");
+  CHECK(range_words({many, 4}, 12, {}, 2) == "0:1 + 2:3 + 2 more runs");
 }

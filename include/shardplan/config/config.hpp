@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include <shardplan/config/model_section.hpp>
 #include <shardplan/config/sections.hpp>
 

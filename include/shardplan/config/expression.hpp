@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <shardplan/config/scalar.hpp>
 
 /// The grammar of OmegaConf 2.2 interpolations (configuration sheet, 1.2): text in, tree out, nothing looked up.

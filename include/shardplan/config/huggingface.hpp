@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include <shardplan/config/bind.hpp>
 
 namespace shardplan {

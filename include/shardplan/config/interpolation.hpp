@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
+#include <optional>
+#include <vector>
 
 #include <shardplan/config/expression.hpp>
 

@@ -1,5 +1,7 @@
 #pragma once
 #include <limits>
+#include <optional>
+#include <vector>
 
 #include <shardplan/config/config.hpp>
 #include <shardplan/config/huggingface.hpp>

@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <shardplan/config/config.hpp>
 
 /// What the planners call an input, and where a configuration has it: findings brought to their keys, and left out

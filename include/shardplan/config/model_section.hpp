@@ -1,4 +1,7 @@
 #pragma once
+#include <optional>
+#include <vector>
+
 #include <shardplan/config/bind.hpp>
 
 /// The section `model` of an NxDT file, as the other ones in `sections.hpp`.

@@ -1,6 +1,9 @@
 #pragma once
 #include <algorithm>
 #include <initializer_list>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include <shardplan/config/arguments.hpp>
 #include <shardplan/config/config.hpp>

@@ -1,4 +1,7 @@
 #pragma once
+#include <optional>
+#include <vector>
+
 #include <shardplan/config/bind.hpp>
 
 /// The sections of an NxDT file but `model` as structs: the members have the spelling and the defaults of the keys

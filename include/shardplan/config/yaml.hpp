@@ -1,6 +1,8 @@
 #pragma once
 #include <fstream>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include <shardplan/config/config.hpp>
 #include <shardplan/config/huggingface.hpp>

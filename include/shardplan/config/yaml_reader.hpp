@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>

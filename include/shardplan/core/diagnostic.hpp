@@ -3,7 +3,6 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <shardplan/core/inline_vector.hpp>
 #include <shardplan/core/rules.hpp>
@@ -37,7 +36,7 @@ struct Diagnostic {
 };
 
 /// All findings about one input, in the order of the checks; the same on every rank.
-using Diagnostics = std::vector<Diagnostic>;
+using Diagnostics = InlineVector<Diagnostic, 1>;
 
 /// The inputs that a finding is about, as a call names them: `{"heads", "tensor"}`.
 using Keys = std::initializer_list<std::string_view>;
@@ -51,9 +50,7 @@ inline Diagnostic finding(std::string_view id, std::string_view message, std::st
 }
 
 /// Puts findings behind others.
-constexpr void append(Diagnostics& all, const Diagnostics& more) {
-  for (const Diagnostic& one : more) all.push_back(one);
-}
+constexpr void append(Diagnostics& all, const Diagnostics& more) { all.append(more); }
 
 constexpr bool has_errors(const Diagnostics& all) {
   for (const auto& one : all)

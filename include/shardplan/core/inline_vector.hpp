@@ -39,6 +39,7 @@ class InlineVector {
   constexpr const T* end() const { return data() + size_; }
   constexpr T& operator[](std::size_t i) { return data()[i]; }
   constexpr const T& operator[](std::size_t i) const { return data()[i]; }
+  constexpr const T& front() const { return data()[0]; }
   constexpr T& back() { return data()[size_ - 1]; }
   constexpr const T& back() const { return data()[size_ - 1]; }
 

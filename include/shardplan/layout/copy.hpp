@@ -1,5 +1,6 @@
 #pragma once
 #include <limits>
+#include <span>
 
 #include <shardplan/layout/shard.hpp>
 

@@ -1,6 +1,4 @@
 #pragma once
-#include <span>
-
 #include <shardplan/layout/layout.hpp>
 #include <shardplan/mesh/group.hpp>
 
@@ -31,6 +29,20 @@ class Shard {
     constexpr bool is_padding() const { return start < 0; }
     friend constexpr bool operator==(Segment, Segment) = default;
   };
+  /// The runs of one dimension, in the shard. (Not std::span, whose checks cost every includer 2% of this library.)
+  class Runs {
+   public:
+    constexpr Runs(const Segment* first, std::size_t count) : first_(first), count_(count) {}
+    constexpr const Segment* begin() const { return first_; }
+    constexpr const Segment* end() const { return first_ + count_; }
+    constexpr std::size_t size() const { return count_; }
+    constexpr bool empty() const { return count_ == 0; }
+    constexpr const Segment& operator[](std::size_t i) const { return first_[i]; }
+
+   private:
+    const Segment* first_;
+    std::size_t count_;
+  };
   class Pieces;
 
   constexpr Shard() = default;
@@ -60,7 +72,7 @@ class Shard {
   constexpr const Shape& local_shape() const { return shape_; }
   constexpr std::size_t rank() const { return dims_.size(); }
   /// Runs of one dimension, in local order, neighbours merged.
-  constexpr std::span<const Segment> segments(std::size_t dim) const& {
+  constexpr Runs segments(std::size_t dim) const& {
     return {segments_.data() + dims_[dim].first, dims_[dim].count};
   }
   /// The same, kept alive when the shard is not: `for (const auto& run : shard(layout, place).segments(0))`.

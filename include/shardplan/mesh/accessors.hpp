@@ -1,10 +1,20 @@
 #pragma once
 #include <algorithm>
+#include <optional>
+#include <vector>
 
 #include <shardplan/mesh/nxd.hpp>
 
 /// What a process of NxD is told about itself (NxD mesh sheet, 1.8 to 1.11).
 namespace shardplan {
+
+/// The first group of a list that has the rank as a member; none for a rank that the picks leave out.
+constexpr std::optional<Group> containing(const GroupList& list, Rank rank) {
+  const std::size_t first = list.index_of(rank);
+  for (std::size_t i = 0; i < list.per_place(); ++i)
+    if (const Group candidate = list[first + i]; candidate.contains(rank)) return candidate;
+  return std::nullopt;
+}
 
 /// How the processes of a job were started, as far as NxD's set-up looks at it.
 struct Launch {
@@ -99,7 +109,7 @@ class Accessors {
   constexpr std::optional<Group> pair(Index before) const {
     const Index stages = mesh_->degrees().pipeline, stage = position(pp);
     if (stages == 1) return std::nullopt;
-    if (as_nxd()) return mesh_->stage_pairs((stage + before) % 2).containing(rank_);
+    if (as_nxd()) return containing(mesh_->stage_pairs((stage + before) % 2), rank_);
     const Index first = (stage + stages - before) % stages;
     return mesh_->group(pp, rank_).pick({first, (first + 1) % stages});
   }

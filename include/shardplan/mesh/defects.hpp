@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <shardplan/mesh/accessors.hpp>
 #include <shardplan/mesh/side_groups.hpp>
 

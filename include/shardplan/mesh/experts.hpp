@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <shardplan/core/arithmetic.hpp>
 
 /// Which experts an expert rank holds (NxD mesh sheet, 2.3).

@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include <shardplan/mesh/view.hpp>
 
 /// Groups of ranks as arithmetic: nothing here ever lists the world.
@@ -168,41 +170,36 @@ class GroupList {
     }
   }
 
+  /// Groups of the list at one place: one, or as many as there are picks.
+  constexpr std::size_t per_place() const { return picks_.empty() ? 1 : picks_.size() / pick_size_; }
   constexpr std::size_t size() const {
     Index out = 1;
     for (const std::size_t axis : order_) out *= view_.axes()[axis].size;
-    return static_cast<std::size_t>(out) * per_group();
+    return static_cast<std::size_t>(out) * per_place();
   }
 
   /// The i-th group of the list. Pre: i < size().
   constexpr Group operator[](std::size_t i) const {
     Place base(view_.axes().size(), 0);
-    auto rest = static_cast<Index>(i / per_group());
+    auto rest = static_cast<Index>(i / per_place());
     for (std::size_t o = order_.size(); o-- > 0;) {
       const Index extent = view_.axes()[order_[o]].size;
       base[order_[o]] = rest % extent;
       rest /= extent;
     }
-    return group(base, i % per_group());
+    return group(base, i % per_place());
   }
 
   /// The group at a rank's place: the one it belongs to, or for a kind with picks the first of those at its place.
   /// Pre: the view contains the rank.
   constexpr Group of(Rank rank) const { return group(view_.place(rank), 0); }
 
-  /// The first group of the list that has the rank as a member; none for a rank that the picks leave out.
-  constexpr std::optional<Group> containing(Rank rank) const {
-    for (std::size_t pick = 0; pick < per_group(); ++pick)
-      if (const Group candidate = group(view_.place(rank), pick); candidate.contains(rank)) return candidate;
-    return std::nullopt;
-  }
-
-  /// Number of the group of a rank in this list. Post: (*this)[index_of(r)] == of(r) for kinds without picks.
+  /// Number of the first group at a rank's place. Post: (*this)[index_of(r)] == of(r) for kinds without picks.
   constexpr std::size_t index_of(Rank rank) const {
     const Place place = view_.place(rank);
     Index out = 0;
     for (const std::size_t axis : order_) out = out * view_.axes()[axis].size + place[axis];
-    return static_cast<std::size_t>(out) * per_group();
+    return static_cast<std::size_t>(out) * per_place();
   }
 
   constexpr IndexIterator<GroupList, Group> begin() const { return {*this, 0}; }
@@ -210,8 +207,6 @@ class GroupList {
   constexpr const View& view() const { return view_; }
 
  private:
-  constexpr std::size_t per_group() const { return picks_.empty() ? 1 : picks_.size() / pick_size_; }
-
   constexpr Group group(const Place& place, std::size_t pick) const {
     const Group whole(view_, members_, place);
     if (picks_.empty()) return whole;

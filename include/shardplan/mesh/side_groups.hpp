@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include <shardplan/mesh/nxd.hpp>
 
 /// The groups that NxD makes only when a layer asks for them (NxD mesh sheet, 1.10).

@@ -1,4 +1,7 @@
 #pragma once
+#include <span>
+#include <vector>
+
 #include <shardplan/pipeline/detail/prefix_sums.hpp>
 #include <shardplan/pipeline/partition.hpp>
 

@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include <shardplan/pipeline/layout_string.hpp>
 
 /// How Megatron-Core partitions layers (pipeline sheet, 1.6).

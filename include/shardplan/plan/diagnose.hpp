@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <shardplan/core/dialect.hpp>
 #include <shardplan/mesh/differences.hpp>
 #include <shardplan/model/model.hpp>
@@ -224,7 +226,7 @@ inline Diagnostics diagnose(const Training& training, const Strategy& s, const M
     if (s.sequence_parallel && s.context > 0 && training.sequence % s.context == 0)
       rules.divides("R20", {"sequence of a context rank", training.sequence / s.context, "sequence"}, {"tensor size", s.tensor, "tensor"});
   }
-  append(out, mesh.diagnose_token_shuffle(s.token_shuffle));
+  if (s.token_shuffle != 1) append(out, mesh.diagnose_token_shuffle(s.token_shuffle));
   return out;
 }
 

@@ -1,4 +1,7 @@
 #pragma once
+#include <optional>
+#include <vector>
+
 #include <shardplan/plan/diagnose.hpp>
 #include <shardplan/plan/local.hpp>
 #include <shardplan/pipeline/in_flight.hpp>

@@ -88,10 +88,10 @@ struct Optimizer {
   bool double_state = false;  ///< asks for float64 states under downcast by itself
 
   constexpr Optimizer() = default;
-  template <class Text>
-  requires std::convertible_to<const Text&, std::string_view>
-  constexpr Optimizer(const Text& name)
-      : states(optimizer_states(name)), double_state(std::string_view(name) == "adamw_fp32OptState") {}
+  constexpr Optimizer(std::string_view name)
+      : states(optimizer_states(name)), double_state(name == "adamw_fp32OptState") {}
+  constexpr Optimizer(const char* name) : Optimizer(std::string_view(name)) {}
+  constexpr Optimizer(const std::string& name) : Optimizer(std::string_view(name)) {}
 
   friend constexpr bool operator==(const Optimizer&, const Optimizer&) = default;
 };

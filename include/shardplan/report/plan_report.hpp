@@ -1,4 +1,7 @@
 #pragma once
+#include <optional>
+#include <vector>
+
 #include <shardplan/report/memory.hpp>
 #include <shardplan/report/summary.hpp>
 

@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include <shardplan/report/plan_report.hpp>
 #include <shardplan/report/ranks.hpp>
 #include <shardplan/report/table.hpp>

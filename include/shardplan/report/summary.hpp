@@ -1,4 +1,7 @@
 #pragma once
+#include <optional>
+#include <vector>
+
 #include <shardplan/plan/plan.hpp>
 #include <shardplan/report/json.hpp>
 

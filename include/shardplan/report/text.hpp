@@ -1,4 +1,7 @@
 #pragma once
+#include <optional>
+#include <vector>
+
 #include <shardplan/report/plan_report.hpp>
 #include <shardplan/report/ranks.hpp>
 #include <shardplan/report/table.hpp>

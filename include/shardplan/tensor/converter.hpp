@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <shardplan/layout/copy.hpp>
 #include <shardplan/tensor/heads.hpp>
 

@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <shardplan/mesh/experts.hpp>
 #include <shardplan/tensor/linear.hpp>
 

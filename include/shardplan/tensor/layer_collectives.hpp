@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <shardplan/tensor/collectives.hpp>
 #include <shardplan/tensor/convolution.hpp>
 #include <shardplan/tensor/embedding.hpp>

@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <shardplan/layout/layout.hpp>
 #include <shardplan/model/attributes.hpp>
 #include <shardplan/tensor/detail/check.hpp>

@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include <shardplan/tensor/layer_tensor.hpp>
 
 /// Linear layers cut along their output or their input (NxD mesh and tensor sheet, 2.3 and 2.4).

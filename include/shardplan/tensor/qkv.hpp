@@ -1,5 +1,6 @@
 #pragma once
 #include <span>
+#include <vector>
 
 #include <shardplan/tensor/heads.hpp>
 #include <shardplan/tensor/layer_tensor.hpp>

@@ -1,4 +1,6 @@
 #pragma once
+#include <span>
+
 #include <Eigen/Core>
 #include <concepts>
 #include <type_traits>

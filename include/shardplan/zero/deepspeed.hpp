@@ -1,4 +1,7 @@
 #pragma once
+#include <span>
+#include <vector>
+
 #include <shardplan/layout/flat.hpp>
 #include <shardplan/zero/data_ranks.hpp>
 

@@ -1,7 +1,9 @@
 #pragma once
-#include <numeric>
 #include <algorithm>
+#include <numeric>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include <shardplan/layout/flat.hpp>
 #include <shardplan/model/parameter.hpp>

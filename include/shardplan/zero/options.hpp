@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include <shardplan/zero/buckets.hpp>
 
 /// What NxD's trainer makes of an optimizer's configuration (ZeRO sheet, 3.6). Field names are those of NxD.
