@@ -144,7 +144,7 @@ TEST_CASE("types are checked, and the message says both") {
   CHECK(said("model_source=null") == "'model_source' must be a text, but is null|one of hf, megatron");
   const std::string types = said("precision.type=null");
   for (const PrecisionType& one : precision_table)
-    if (one.name != "mixed_precision_SR")  // a second spelling
+    if (one.name != std::string_view("mixed_precision_SR"))  // a second spelling
       CHECK_MESSAGE(types.find(concat(' ', one.name)) != std::string::npos, one.name);
   // What could not be read is not given.
   CHECK(bind(with({"seed=x"})).config.seed == std::nullopt);

@@ -108,7 +108,7 @@ TEST_CASE("sizes that must divide") {
 
   const Diagnostics findings = diagnose(with([](auto& a) { a.hidden = 18; }));
   CHECK(findings[0].message == "hidden (18) is not a multiple of heads (4)");
-  CHECK(findings[0].hint == "a multiple of 4 as 16, or give head_dim");
+  CHECK(findings[0].hint == "16 or 20, or give the size of a head (head_dim; kv_channels in a megatron file)");
 }
 
 TEST_CASE("options that exclude each other") {

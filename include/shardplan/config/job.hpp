@@ -140,9 +140,9 @@ inline Architecture hf_architecture(Sources& from, const Dialect& dialect) {
 }
 
 enum class Activation : std::uint8_t { gelu, geglu, reglu, swiglu };
-inline constexpr std::string_view activation_names[] = {"gelu", "geglu", "reglu", "swiglu"};
+inline constexpr const char* activation_names[] = {"gelu", "geglu", "reglu", "swiglu"};
 enum class Positions : std::uint8_t { learned_absolute, rope };
-inline constexpr std::string_view position_names[] = {"learned_absolute", "rope"};
+inline constexpr const char* position_names[] = {"learned_absolute", "rope"};
 
 /// Sheet, 2.8.
 inline Architecture megatron_architecture(Sources& from, const std::optional<Index>& vocab_size) {

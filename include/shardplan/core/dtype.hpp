@@ -10,7 +10,7 @@ namespace shardplan {
 enum class Dtype : std::uint8_t { float64, float32, bfloat16, float16, int64, int32, int16, int8, uint8, boolean };
 
 struct DtypeInfo {
-  std::string_view name;
+  const char* name;
   Index bytes;
 };
 

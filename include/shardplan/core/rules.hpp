@@ -9,7 +9,7 @@ namespace shardplan {
 enum class Severity : std::uint8_t { note, warning, error };
 
 constexpr std::string_view name(Severity severity) {
-  constexpr std::string_view names[] = {"note", "warning", "error"};
+  constexpr const char* names[] = {"note", "warning", "error"};
   return names[static_cast<int>(severity)];
 }
 

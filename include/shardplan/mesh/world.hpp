@@ -10,7 +10,7 @@ namespace shardplan {
 enum class Hardware : std::uint8_t { trn1, trn1n, inf2, trn2, trn3 };
 
 struct HardwareInfo {
-  std::string_view name;
+  const char* name;
   Index memory_gib;      ///< device memory of one physical core (cost-model sheet, part E)
   Index ranks_per_node;  ///< physical cores of one node
 };

@@ -25,9 +25,9 @@ enum class Block : std::uint8_t {
   gpt_j,       ///< attention and MLP side by side
 };
 
-inline constexpr std::string_view family_names[] = {"hf_llama", "hf_mixtral", "megatron"};
-inline constexpr std::string_view normalization_names[] = {"rmsnorm", "layernorm", "layernorm1p"};
-inline constexpr std::string_view block_names[] = {"pre_ln", "post_ln", "normformer", "gpt_j"};
+inline constexpr const char* family_names[] = {"hf_llama", "hf_mixtral", "megatron"};
+inline constexpr const char* normalization_names[] = {"rmsnorm", "layernorm", "layernorm1p"};
+inline constexpr const char* block_names[] = {"pre_ln", "post_ln", "normformer", "gpt_j"};
 
 constexpr std::string_view name(Family family) { return family_names[static_cast<int>(family)]; }
 constexpr std::string_view name(Normalization kind) { return normalization_names[static_cast<int>(kind)]; }
@@ -36,7 +36,7 @@ constexpr std::string_view name(Block block) { return block_names[static_cast<in
 namespace detail {
 
 template <class Enum, std::size_t N>
-Enum option_from_name(const std::string_view (&names)[N], std::string_view text, std::string key) {
+Enum option_from_name(const char* const (&names)[N], std::string_view text, std::string_view key) {
   for (std::size_t i = 0; i < N; ++i)
     if (names[i] == text) return static_cast<Enum>(i);
   fail("SP-MODEL-003", concat("unknown ", key, " '", text, "'"), concat("one of ", join(names, ", ")), {key});

@@ -20,7 +20,7 @@ inline Model model(const Architecture& architecture) {
 }
 
 struct HubEntry {
-  std::string_view name;
+  const char* name;
   Architecture architecture;
 };
 

@@ -300,6 +300,18 @@ inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& 
   return detail::diagnose_job(&model, s, world, training, dialect);
 }
 
+/// All findings about a host's own registry: those that do not depend on a model, SP-PLAN-002 for one without
+/// parameters, and weights that do not divide (SP-TENSOR-*, R7).
+template <class Registry>
+Diagnostics diagnose_registry(const Registry& parameters, const Strategy& s, const World& world, const Training& training = {}, const Dialect& dialect = strict) {
+  Diagnostics out = detail::diagnose_job(nullptr, s, world, training, dialect);
+  if (parameters.size() == 0) out.push_back(finding("SP-PLAN-002", "a plan without parameters", "at least one"));
+  if (has_errors(out)) return out;
+  const Mesh mesh(world, degrees(s), dialect);
+  append(out, diagnose_weights(parameters, mesh, {s.kv_replicator, world.hardware, dialect}));
+  return out;
+}
+
 /// The findings that do not depend on the model, where it is not known.
 inline Diagnostics diagnose(const Strategy& s, const World& world, const Training& training, const Dialect& dialect) {
   return detail::diagnose_job(nullptr, s, world, training, dialect);

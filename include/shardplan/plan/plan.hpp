@@ -31,11 +31,10 @@ class BasicPlan {
   using Item = typename LocalTensors<Registry>::Item;
   static_assert(ParameterLike<Item>, "a parameter record needs name(p), shape(p), dtype(p), sharding(p) and owner(p)");
 
-  /// Errors, all at once for each step: the job (those of `diagnose` without a model); weights that do not divide
-  /// (SP-TENSOR-*, R7); SP-PLAN-002 no parameters; the partition (R14, R16).
+  /// Errors: those of diagnose_registry(), all at once; then those of the partition (R14, R16, SP-PLAN-002).
   BasicPlan(Registry parameters, const Strategy& strategy, const World& world, const PlanOptions& options = {})
-      : BasicPlan(std::move(parameters), strategy, world, options, {strategy.kv_replicator, world.hardware, options.dialect},
-                  diagnose(strategy, world, options.training, options.dialect)) {}
+      : BasicPlan{diagnose_registry(parameters, strategy, world, options.training, options.dialect), std::move(parameters), strategy, world, options,
+                  tensor::Options{strategy.kv_replicator, world.hardware, options.dialect}} {}
 
   const Registry& parameters() const noexcept { return parameters_; }
   /// With the degrees that the mesh has ended up with, see `arranged`.
@@ -65,15 +64,13 @@ class BasicPlan {
   friend class RankPlan<Registry>;
 
   /// findings: what is known to be wrong with the job. Errors as above.
-  BasicPlan(Registry parameters, const Strategy& strategy, const World& world, const PlanOptions& options, const tensor::Options& cuts, Diagnostics findings)
+  BasicPlan(Diagnostics findings, Registry parameters, const Strategy& strategy, const World& world, const PlanOptions& options, const tensor::Options& cuts)
       : parameters_((throw_errors(findings), std::move(parameters))),
         strategy_(arranged(strategy, world, options.dialect)),
         training_(options.training),
         mesh_(world, degrees(strategy_), options.dialect),
         storage_(storage_of(training_, strategy_.zero1)),
         warnings_(std::move(findings)) {
-    if (parameters_.size() == 0) fail("SP-PLAN-002", "a plan without parameters", "at least one");
-    throw_errors(diagnose_weights(parameters_, mesh_, cuts));
     for (std::size_t i = 0; i < parameters_.size(); ++i) entries_.push_back({lay_out(parameters_[i], cuts), {}});
     partition_ = partition_layers(parameters_, strategy_);
     assign_stages();
@@ -225,8 +222,8 @@ class ModelPlan : public BasicPlan<Registry> {
  public:
   /// Errors: every error that diagnose() finds, at once.
   ModelPlan(const Model& model, const Strategy& strategy, const World& world, const PlanOptions& options = {})
-      : Base(model.parameters, strategy, world, options, tensor_options(model.architecture, strategy, world, options.dialect),
-             diagnose(model, strategy, world, options.training, options.dialect)),
+      : Base(diagnose(model, strategy, world, options.training, options.dialect), model.parameters, strategy, world, options,
+             tensor_options(model.architecture, strategy, world, options.dialect)),
         name_(model.name),
         architecture_(model.architecture) {}
 

@@ -23,7 +23,7 @@ struct Precision {
 inline constexpr Precision mixed_precision{.downcast_bf16 = true, .master_weights = true, .fp32_grad_acc = true};
 
 struct PrecisionType {
-  std::string_view name;
+  const char* name;
   Precision switches;
 };
 
@@ -43,7 +43,7 @@ inline constexpr PrecisionType precision_table[] = {
 /// The switches of a `precision.type`; those given where the type is "manual"; none for an unknown type.
 constexpr std::optional<Precision> precision_from_type(std::string_view type, const Precision& manual = {}) {
   for (const PrecisionType& known : precision_table)
-    if (known.name == type) return known.name == "manual" ? manual : known.switches;
+    if (known.name == type) return type == "manual" ? manual : known.switches;
   return std::nullopt;
 }
 
@@ -67,7 +67,7 @@ inline Diagnostic unknown_precision(std::string_view type) {
 /// An optimizer by the name that NxDT gives it, and its state tensors of the shape of the weight, with its default
 /// arguments (configuration sheet, 10).
 struct OptimizerStates {
-  std::string_view name;
+  const char* name;
   Index states;
 };
 

@@ -24,7 +24,7 @@ struct Recompute {
 /// A class that `activations_checkpoint_recompute` may name. Those without a switch keep nothing that is counted.
 struct RecomputeModule {
   Family family;
-  std::string_view name;
+  const char* name;
   bool Recompute::*inside;
 };
 
