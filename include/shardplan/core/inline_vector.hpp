@@ -21,7 +21,9 @@ class InlineVector {
   constexpr explicit InlineVector(std::size_t count, const T& value = T{}) { resize(count, value); }
   constexpr InlineVector(const InlineVector& other) { append(other); }
   constexpr InlineVector(InlineVector&& other) noexcept { steal(other); }
-  constexpr InlineVector& operator=(InlineVector other) noexcept {
+  constexpr InlineVector& operator=(const InlineVector& other) { return *this = InlineVector(other); }
+  constexpr InlineVector& operator=(InlineVector&& other) noexcept {
+    if (this == &other) return *this;
     delete[] heap_;
     heap_ = nullptr;
     steal(other);
@@ -47,10 +49,13 @@ class InlineVector {
     if (size_ == capacity_) grow(capacity_ * 2);
     data()[size_++] = std::move(item);
   }
+  constexpr void reserve(std::size_t count) {
+    if (count > capacity_) grow(count);
+  }
   constexpr void pop_back() { --size_; }
   constexpr void clear() { size_ = 0; }
   constexpr void resize(std::size_t count, const T& value = T{}) {
-    if (count > capacity_) grow(count);
+    reserve(count);
     for (std::size_t i = size_; i < count; ++i) data()[i] = value;
     size_ = count;
   }

@@ -93,8 +93,8 @@ class LocalTensors {
   LocalTensors(const Registry& registry, const Positions& held, Interval slots, const Entries& entries, const Placements& placements,
                Layout Placement::*cut, const View& dense, const Place& dense_place, const Place& expert_place, std::optional<Dtype> type)
       : registry_(&registry), held_(&held), slots_(slots), entries_(&entries), placements_(&placements), cut_(cut), pipeline_(dense.extent(pp)), rank_(dense_place[dense.at(pp)]), dtype_(type) {
-    shards_.resize(placements.size());
-    for (std::size_t i = 0; i < placements.size(); ++i) shards_[i] = {placements[i].*cut, placements[i].rule.expert ? expert_place : dense_place};
+    shards_.reserve(placements.size());
+    for (const Placement& one : placements) shards_.push_back({one.*cut, one.rule.expert ? expert_place : dense_place});
   }
 
   std::size_t size() const noexcept { return static_cast<std::size_t>(slots_.size()); }
