@@ -75,21 +75,19 @@ constexpr bool crosses_kv_groups(const Mesh& mesh, Index copies) {
 inline Diagnostics group_differences(const Mesh& mesh, bool zero1, Index kv_replicator, Index token_shuffle) {
   Diagnostics out;
   const bool ring = mesh.order() == RankOrder::ring, experts = mesh.degrees().expert > 1;
-  const std::string where = ring ? "on the trn2 ring" : "with tensor size 4 on trn1";
-  const auto warn = [&out](bool wrong, std::string message, const char* hint, Keys keys) {
-    if (wrong) out.push_back(finding("SP-MESH-012", std::move(message), hint, keys));
+  const char* where = ring ? "on the trn2 ring" : "with tensor size 4 on trn1";
+  const auto warn = [&](bool wrong, const char* message, const char* hint, Keys keys) {
+    if (wrong) out.push_back(finding("SP-MESH-012", concat(where, message), hint, keys));
   };
   warn(mixes_context_ranks(mesh),
-       concat(where, " NxD gives ranks of one tensor group different context ranks, so they read different slices"),
+       " NxD gives ranks of one tensor group different context ranks, so they read different slices",
        "strict counts places in the listed group", {"context"});
   warn(mixes_expert_groups(mesh) || (mixes_expert_data_groups(mesh) && (experts || !zero1)),
-       concat(where, " NxD's expert and expert-data groups mix tensor positions"), "strict keeps them apart",
-       {"expert", "zero1"});
-  warn(mixes_token_shuffle_groups(mesh, token_shuffle),
-       concat(where, " NxD's token shuffle groups mix tensor positions"), "strict keeps them inside a data group",
-       {"token_shuffle"});
-  warn(crosses_kv_groups(mesh, kv_replicator), concat(where, " NxD's KV groups cross tensor groups"),
-       "strict keeps them inside", {"kv_replicator"});
+       " NxD's expert and expert-data groups mix tensor positions", "strict keeps them apart", {"expert", "zero1"});
+  warn(mixes_token_shuffle_groups(mesh, token_shuffle), " NxD's token shuffle groups mix tensor positions",
+       "strict keeps them inside a data group", {"token_shuffle"});
+  warn(crosses_kv_groups(mesh, kv_replicator), " NxD's KV groups cross tensor groups", "strict keeps them inside",
+       {"kv_replicator"});
   return out;
 }
 

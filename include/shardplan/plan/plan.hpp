@@ -108,11 +108,14 @@ class BasicPlan {
 
   /// So that no sum over a rank's parameters can overflow. Errors SP-CORE-001.
   void check_sizes() const {
-    Index weights = 0, states = 0;
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      const Place origin(placement(i).weight.view().axes().size(), 0);  // no place holds more
-      weights = checked_add(weights, shardplan::elements(placement(i).weight.local_shape(origin)));
-      states = checked_add(states, shardplan::elements(placement(i).state.local_shape(origin)));
+    for (Layout Placement::*cut : {&Placement::weight, &Placement::state}) {
+      Shape sizes;  // by placement
+      for (const Placement& one : placements_) {
+        const Place origin((one.*cut).view().axes().size(), 0);  // no place holds more
+        sizes.push_back(shardplan::elements((one.*cut).local_shape(origin)));
+      }
+      Index sum = 0;
+      for (const Entry& entry : entries_) sum = checked_add(sum, sizes[entry.placement]);
     }
   }
 
@@ -152,7 +155,7 @@ class BasicPlan {
   Partition partition_;
   Diagnostics warnings_;
   Placements placements_;
-  Entries entries_;                                 ///< by position in the registry
+  Entries entries_;       ///< by position in the registry
   Positions held_;        ///< registry positions, pipeline rank by pipeline rank
   Positions first_held_;  ///< where each pipeline rank's begin, and the end
 };
