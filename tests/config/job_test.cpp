@@ -190,7 +190,7 @@ TEST_CASE("the strategy reads what its kind of model reads") {
   CHECK(megatron.kv_replicator == 1);
   CHECK(megatron.token_shuffle == 2);
   CHECK(megatron.virtual_pipeline == 1);
-  CHECK(megatron.pipeline_cuts == std::vector<std::string>{"a", "b"});
+  CHECK(megatron.pipeline_cuts == Names{"a", "b"});
 }
 
 TEST_CASE("the hardware: asked for, else told by lnc and the devices") {

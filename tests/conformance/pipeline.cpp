@@ -112,9 +112,9 @@ void check_nxd_traced(const Field& object) {
   constexpr Index microbatches = 4;
   const Index pp = object["pp"].number(), chunks = object["virtual"].number();
   pipeline::TracedModel toy = toy_model(object["layers"].number(), object.get("tied", false));
-  const auto given = object.get<std::vector<std::string>>("pipeline_cuts_given", {});
+  const Names given(object.get<std::vector<std::string>>("pipeline_cuts_given", {}));
   const bool automatic = object.get("auto_partition", true);  // refused cases leave it out
-  const std::vector<std::string> cuts = pipeline::chosen_cuts(pipeline::layer_names(toy), given, automatic, pp, chunks);
+  const Names cuts = pipeline::chosen_cuts(pipeline::layer_names(toy), given, automatic, pp, chunks);
   const pipeline::StagedModel model(std::move(toy), cuts, pp, chunks);
 
   object.expect("cuts", cuts);

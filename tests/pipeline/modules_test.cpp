@@ -4,7 +4,6 @@
 
 using namespace shardplan;
 using namespace shardplan::pipeline;
-using Names = std::vector<std::string>;
 
 namespace {
 

@@ -8,7 +8,6 @@ using pipeline::cut_names;
 using pipeline::even;
 using pipeline::manual_even;
 using pipeline::numbered;
-using Names = std::vector<std::string>;
 
 TEST_CASE("even: sizes differ by one, the longer stages come last, cuts say the same") {
   for (Index ranks = 1; ranks <= 5; ++ranks) {
@@ -31,7 +30,9 @@ TEST_CASE("even: sizes differ by one, the longer stages come last, cuts say the 
         const Names cuts = cut_names(partition, names);
         CHECK(static_cast<Index>(cuts.size()) == stages - 1);
         CHECK(cut_after(names, cuts, ranks, chunks) == partition);
-        CHECK(cut_after(names, Names(cuts.rbegin(), cuts.rend()), ranks, chunks) == partition);
+        Names reversed;
+        for (std::size_t i = cuts.size(); i-- > 0;) reversed.push_back(cuts[i]);
+        CHECK(cut_after(names, reversed, ranks, chunks) == partition);
       }
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 #include <sstream>
+#include <vector>
 
 #include <shardplan/model.hpp>
 #include <shardplan/plan.hpp>

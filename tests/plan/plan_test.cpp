@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <span>
+#include <vector>
 
 #include <shardplan/layout/coverage.hpp>
 #include <shardplan/model.hpp>
@@ -112,7 +113,7 @@ TEST_SUITE("plan") {
   }
 
   TEST_CASE("plan: tied embeddings of a host's own records live on both ends") {
-    std::vector<sp::Parameter> records = sp::megatron({.layers = 4, .hidden = 16, .ffn = 32, .heads = 4, .vocab = 64, .positions = 8, .tied_embeddings = true}).parameters;
+    sp::Parameters records = sp::megatron({.layers = 4, .hidden = 16, .ffn = 32, .heads = 4, .vocab = 64, .positions = 8, .tied_embeddings = true}).parameters;
     const sp::BasicPlan<std::span<const sp::Parameter>> plan(records, {.tensor = 2, .pipeline = 4}, {.ranks = 8});
     CHECK(plan.parameters().data() == records.data());
     for (sp::Index stage = 0; stage < 4; ++stage) {
@@ -123,14 +124,14 @@ TEST_SUITE("plan") {
   }
 
   TEST_CASE("plan: cuts name layers; what they name wrongly is R16") {
-    const auto with = [](std::vector<std::string> cuts) {
+    const auto with = [](sp::Names cuts) {
       return sp::Plan(small_llama(8, 4), {.tensor = 2, .pipeline = 3, .pipeline_cuts = std::move(cuts)}, {.ranks = 6});
     };
     const sp::Plan plan = with({"model.layers.3", "model.layers.0"});
     CHECK(plan.partition().layers_of(0).size() == 1);
     CHECK(plan.partition().layers_of(1).size() == 3);
     CHECK(plan.partition().layers_of(2).size() == 2);
-    for (const auto& cuts : std::vector<std::vector<std::string>>{{"model.layers.3"}, {"model.layers.3", "model.layers.9"}, {"model.layers.3", "model.layers.3"}}) {
+    for (const auto& cuts : std::vector<sp::Names>{{"model.layers.3"}, {"model.layers.3", "model.layers.9"}, {"model.layers.3", "model.layers.3"}}) {
       try {
         with(cuts);
         FAIL("accepted");
@@ -143,7 +144,7 @@ TEST_SUITE("plan") {
   TEST_CASE("plan: a layout tells where a parameter is, stages included") {
     for (const bool tied : {false, true})
       for (const sp::Index pipeline : {1, 2, 4}) {
-        const std::vector<sp::Parameter> records = sp::megatron({.layers = 4, .hidden = 16, .ffn = 32, .heads = 4, .vocab = 64, .positions = 8, .tied_embeddings = tied}).parameters;
+        const sp::Parameters records = sp::megatron({.layers = 4, .hidden = 16, .ffn = 32, .heads = 4, .vocab = 64, .positions = 8, .tied_embeddings = tied}).parameters;
         const sp::BasicPlan<std::span<const sp::Parameter>> plan(records, {.tensor = 2, .pipeline = pipeline, .zero1 = true}, {.ranks = 16});
         for (std::size_t i = 0; i < records.size(); ++i) {
           const sp::Place origin(plan.mesh().dense().axes().size(), 0);

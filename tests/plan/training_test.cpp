@@ -12,7 +12,7 @@ struct Asked {
   Recompute recompute;
   std::vector<std::string> ids;
 };
-Asked ask(Family family, std::string_view granularity, std::vector<std::string> modules, bool flash = true) {
+Asked ask(Family family, std::string_view granularity, Names modules, bool flash = true) {
   Diagnostics findings;
   Asked out{recompute_from_keys(family, granularity, modules, flash, findings), {}};
   for (const Diagnostic& one : findings) out.ids.emplace_back(one.id);
@@ -77,7 +77,7 @@ TEST_CASE("R21: no module, or unknown ones, which are dropped") {
   }
   CHECK(ask(Family::megatron, "selective", {"LlamaMLP"}).ids == r21);
   Diagnostics findings;
-  const std::vector<std::string> modules{"LamaMLP"};
+  const Names modules{"LamaMLP"};
   recompute_from_keys(Family::hf_llama, "selective", modules, true, findings);
   REQUIRE(findings.size() == 1);
   CHECK(findings[0].message.find("LamaMLP") != std::string::npos);

@@ -66,7 +66,7 @@ struct Sources {
     try {
       read();
     } catch (const Error& error) {
-      append(findings, error.diagnostics());
+      findings.append(error.diagnostics());
     }
   }
 
@@ -231,7 +231,7 @@ inline Strategy strategy(const Config& config) {
           .sequence_parallel = d.sequence_parallel && (hf || d.tensor_model_parallel_size != 1),
           .zero1 = d.zero1,
           .token_shuffle = hf ? 1 : d.token_shuffle_group_size,
-          .pipeline_cuts = config.model.pipeline_cuts.value_or(std::vector<std::string>{})};
+          .pipeline_cuts = Names(config.model.pipeline_cuts.value_or(std::vector<std::string>{}))};
 }
 
 /// The world. No configuration names its hardware, so it is assumed where the caller does not say it: SP-PLAN-005.
@@ -349,7 +349,7 @@ inline Job job(const Config& config, const std::optional<HfConfig>& hf, const st
                const JobOptions& asked, Diagnostics found = {}) {
   Job out;
   out.notes = config.diagnostics;
-  append(out.notes, found);
+  out.notes.append(found);
   detail::Unread unread(config);
 
   const Architecture* hub = nullptr;
@@ -358,7 +358,7 @@ inline Job job(const Config& config, const std::optional<HfConfig>& hf, const st
     try {
       hub = &architecture(asked.model);
     } catch (const Error& error) {
-      append(out.notes, error.diagnostics());
+      out.notes.append(error.diagnostics());
       sources_read = false;
     }
   }
@@ -404,11 +404,11 @@ inline Job job(const Config& config, const std::optional<HfConfig>& hf, const st
   const Diagnostics of_job = family_known ? diagnose(out.model, cuts, ranks, batch, asked.dialect)
                                           : diagnose(cuts, ranks, batch, asked.dialect);
 
-  append(out.notes, unread.without(check(config, hf)));
-  append(out.notes, unread.without(unused(config, asked)));
-  append(out.notes, located(std::move(of_model), config, hf_file));
-  append(out.notes, located(std::move(of_world), config, hf_file));
-  append(out.notes, located(unread.without(of_job), config, hf_file));
+  out.notes.append(unread.without(check(config, hf)));
+  out.notes.append(unread.without(unused(config, asked)));
+  out.notes.append(located(std::move(of_model), config, hf_file));
+  out.notes.append(located(std::move(of_world), config, hf_file));
+  out.notes.append(located(unread.without(of_job), config, hf_file));
   if (has_errors(out.notes)) throw Error(std::move(out.notes));
   return out;
 }

@@ -24,7 +24,7 @@ inline Family family_of(const Config& config) {
 /// What the backward pass of a configuration computes again. `findings` gets R21.
 inline Recompute recomputation(const Config& config, Diagnostics& findings) {
   const ModelSection& m = config.model;
-  std::vector<std::string> modules;
+  Names modules;
   if (const auto* names = m.activations_checkpoint_recompute.as<Node::Sequence>())
     for (const Node& one : *names)
       if (const std::string* text = one.as<std::string>()) modules.push_back(*text);

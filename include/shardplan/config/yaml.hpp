@@ -72,14 +72,14 @@ inline Config load_config(const std::string& path, std::span<const std::string> 
     try {
       apply_override(root, one);
     } catch (const Error& error) {
-      append(all, error.diagnostics());
+      all.append(error.diagnostics());
     }
   }
   const Resolved resolved = resolve(root);
   auto [config, found] = bind(resolved.tree);
   detail::drop_derived(found, root);
-  append(all, resolved.diagnostics);
-  append(all, found);
+  all.append(resolved.diagnostics);
+  all.append(found);
   config.diagnostics = std::move(all);
   return std::move(config);
 }

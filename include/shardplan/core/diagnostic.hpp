@@ -30,7 +30,7 @@ struct Diagnostic {
   Severity severity{};          ///< taken from the rule table unless a caller says otherwise
   std::string message;          ///< the rule with the numbers put in
   std::string hint;             ///< what would be valid nearby; may be empty
-  Origins origins;            ///< the inputs it is about, most telling first
+  Origins origins;              ///< the inputs it is about, most telling first
 
   friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
 };
@@ -48,9 +48,6 @@ inline Diagnostic finding(std::string_view id, std::string_view message, std::st
   for (const std::string_view key : keys) out.origins.push_back({std::string(key), {}, 0, 0});
   return out;
 }
-
-/// Puts findings behind others.
-constexpr void append(Diagnostics& all, const Diagnostics& more) { all.append(more); }
 
 constexpr bool has_errors(const Diagnostics& all) {
   for (const auto& one : all)

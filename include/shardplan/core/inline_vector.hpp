@@ -8,7 +8,7 @@ namespace shardplan {
 /// A vector that keeps its first N elements in place and only then asks for memory.
 /// Usable in constant expressions; a constexpr *object* must stay within N.
 /// T: default-constructible and copyable. (g++ 12 cannot destroy a nested one in the initialiser of a constexpr object:
-/// build such values inside a function.)
+/// build such values inside a function. Moves are casts here: std::move is one more function to make for every T.)
 template <class T, std::size_t N>
 class InlineVector {
  public:
@@ -19,6 +19,12 @@ class InlineVector {
     append(items);
   }
   constexpr explicit InlineVector(std::size_t count, const T& value = T{}) { resize(count, value); }
+  /// Copies of the elements of any range with a size.
+  template <class Range>
+    requires requires(const Range& items) { items.begin(); }
+  constexpr explicit InlineVector(const Range& items) {
+    append(items);
+  }
   constexpr InlineVector(const InlineVector& other) { append(other); }
   constexpr InlineVector(InlineVector&& other) noexcept { steal(other); }
   constexpr InlineVector& operator=(const InlineVector& other) { return *this = InlineVector(other); }
@@ -47,7 +53,7 @@ class InlineVector {
 
   constexpr void push_back(T item) {
     if (size_ == capacity_) grow(capacity_ * 2);
-    data()[size_++] = std::move(item);
+    data()[size_++] = static_cast<T&&>(item);
   }
   constexpr void reserve(std::size_t count) {
     if (count > capacity_) grow(count);
@@ -75,7 +81,7 @@ class InlineVector {
  private:
   constexpr void grow(std::size_t capacity) {
     T* wider = new T[capacity]{};
-    for (std::size_t i = 0; i < size_; ++i) wider[i] = std::move(data()[i]);
+    for (std::size_t i = 0; i < size_; ++i) wider[i] = static_cast<T&&>(data()[i]);
     delete[] heap_;
     heap_ = wider;
     capacity_ = capacity;
@@ -86,7 +92,7 @@ class InlineVector {
       capacity_ = std::exchange(other.capacity_, N);
     } else {
       capacity_ = N;
-      for (std::size_t i = 0; i < other.size_; ++i) inline_[i] = std::move(other.inline_[i]);
+      for (std::size_t i = 0; i < other.size_; ++i) inline_[i] = static_cast<T&&>(other.inline_[i]);
     }
     size_ = std::exchange(other.size_, 0);
   }

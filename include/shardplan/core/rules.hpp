@@ -125,7 +125,7 @@ inline constexpr Rule rule_table[] = {
     {"SP-ZERO-006", Severity::warning, "a bucket cap over 140 MB is marked in NxD as giving NaN"},
     // plan
     {"SP-PLAN-001", Severity::error, "a plan asks for a rank of its world"},
-    {"SP-PLAN-002", Severity::error, "a parameter registry is not empty and names are distinct"},
+    {"SP-PLAN-002", Severity::error, "a parameter registry is not empty and its layers are numbered from 0"},
     {"SP-PLAN-003", Severity::warning, "strict lays something out differently from NxDT"},
     {"SP-PLAN-004", Severity::warning, "the plan does not fit the device memory"},
     {"SP-PLAN-005", Severity::note,    "an assumption made for a value that no input gives, or an input that no plan takes up"},

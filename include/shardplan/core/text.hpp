@@ -23,6 +23,9 @@ void append_to(std::string& out, Ordinal<Tag> ordinal) {
   append_to(out, ordinal.value);
 }
 
+/// A list of names: layers, modules, cuts.
+using Names = InlineVector<std::string, 1>;
+
 /// All parts one after the other: `concat("world ", 32, " is not a multiple of ", 24)`.
 template <class... Parts>
 std::string concat(Parts... parts) {

@@ -1,19 +1,20 @@
 #pragma once
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <shardplan/model/architecture.hpp>
 #include <shardplan/model/parameter.hpp>
 
 namespace shardplan {
 
+using Parameters = InlineVector<Parameter, 1>;
+
 /// A model as planners see it: its parameters, in the order in which its constructor makes them.
 /// Made by `llama`, `mixtral`, `megatron`, or `model` for a name of the hub.
 struct Model {
   std::string name;
   Architecture architecture;
-  std::vector<Parameter> parameters;  ///< a tied tensor occurs once
+  Parameters parameters;   ///< a tied tensor occurs once
 
   /// Elements of all parameters, with the vocabulary padded as for `tensor` ranks. Copies that a layout makes, of K and
   /// V heads or of a tied tensor, do not count. Errors SP-CORE-001.

@@ -29,14 +29,14 @@ struct TracedModel {
 };
 
 /// Names of all modules, in call order.
-inline std::vector<std::string> module_names(const TracedModel& model) {
-  std::vector<std::string> out;
+inline Names module_names(const TracedModel& model) {
+  Names out;
   for (const Module& module : model.modules) out.push_back(module.name);
   return out;
 }
 /// Names of the transformer layers, in call order.
-inline std::vector<std::string> layer_names(const TracedModel& model) {
-  std::vector<std::string> out;
+inline Names layer_names(const TracedModel& model) {
+  Names out;
   for (const Module& module : model.modules)
     if (module.layer) out.push_back(module.name);
   return out;
@@ -91,7 +91,7 @@ class StagedModel {
   ///
   /// Errors   SP-PIPELINE-002 of `cut_after`, or a cut at the last module; SP-PIPELINE-008;
   ///          SP-PIPELINE-011 a name twice, a read of something that does not stand before, a tie of unknown parameters
-  StagedModel(TracedModel model, const std::vector<std::string>& cuts, Index pipeline, Index chunks = 1)
+  StagedModel(TracedModel model, const Names& cuts, Index pipeline, Index chunks = 1)
       : model_(std::move(model)), names_(module_names(model_)), partition_(cut_after(names_, cuts, pipeline, chunks)) {
     if (partition_.layers_of(partition_.head_stage()).empty())
       fail("SP-PIPELINE-002",
@@ -260,7 +260,7 @@ class StagedModel {
   }
 
   TracedModel model_;
-  std::vector<std::string> names_;
+  Names names_;
   Partition partition_;
   std::vector<std::vector<Value>> reads_;     // of each module
   std::vector<std::size_t> first_parameter_;  // of each module, and the number of all

@@ -1,6 +1,5 @@
 #pragma once
 #include <string>
-#include <vector>
 
 #include <shardplan/pipeline/partition.hpp>
 
@@ -44,8 +43,8 @@ constexpr Partition manual_even(Index layers, Index pipeline) {
 }
 
 /// `prefix.0`, `prefix.1`, ...: the names of `count` layers.
-inline std::vector<std::string> numbered(std::string_view prefix, Index count) {
-  std::vector<std::string> out;
+inline Names numbered(std::string_view prefix, Index count) {
+  Names out;
   for (Index i = 0; i < count; ++i) out.push_back(concat(prefix, '.', i));
   return out;
 }
@@ -55,8 +54,8 @@ inline std::vector<std::string> numbered(std::string_view prefix, Index count) {
 /// names    of all items of the partition, in order
 /// Errors   SP-PIPELINE-001 a stage before the last one is empty, which no cut can say
 /// Post     cut_after(names, cut_names(p, names), p.pipeline(), p.chunks()) == p
-inline std::vector<std::string> cut_names(const Partition& partition, const std::vector<std::string>& names) {
-  std::vector<std::string> out;
+inline Names cut_names(const Partition& partition, const Names& names) {
+  Names out;
   for (Index s = 0; s + 1 < partition.stages(); ++s) {
     const Interval held = partition.layers_of(s);
     if (held.empty()) fail("SP-PIPELINE-001", concat("stage ", s, " holds nothing, so no module can end it"));
@@ -73,7 +72,7 @@ inline std::vector<std::string> cut_names(const Partition& partition, const std:
 /// Errors   SP-PIPELINE-002 (all faults at once) another number of cuts, an unknown name, a name given twice;
 ///          SP-PIPELINE-008
 /// Source   pipeline sheet, 1.2
-inline Partition cut_after(const std::vector<std::string>& names, const std::vector<std::string>& cuts, Index pipeline,
+inline Partition cut_after(const Names& names, const Names& cuts, Index pipeline,
                            Index chunks = 1) {
   const Index stages = stage_count(pipeline, chunks);
   Diagnostics found;
@@ -108,7 +107,7 @@ inline Partition cut_after(const std::vector<std::string>& names, const std::vec
 ///
 /// Errors   SP-PIPELINE-004 both; SP-PIPELINE-001 and -008 of `even`
 /// Source   pipeline sheet, 1.1
-inline std::vector<std::string> chosen_cuts(const std::vector<std::string>& layers, const std::vector<std::string>& cuts,
+inline Names chosen_cuts(const Names& layers, const Names& cuts,
                                             bool auto_partition, Index pipeline, Index chunks = 1) {
   if (!auto_partition) return cuts;
   if (!cuts.empty())

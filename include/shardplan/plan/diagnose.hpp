@@ -1,5 +1,4 @@
 #pragma once
-#include <vector>
 
 #include <shardplan/core/dialect.hpp>
 #include <shardplan/mesh/differences.hpp>
@@ -97,7 +96,7 @@ class Rules {
 /// that the names of its parameters begin with. Errors SP-PIPELINE-001, -008, SP-PLAN-002, R16.
 template <class Registry>
 Partition partition_layers(const Registry& parameters, const Strategy& s) {
-  std::vector<std::string> names;
+  Names names;
   for (const auto& parameter : parameters) {
     const Owner held = owner(parameter);
     if (held.kind != Owner::Kind::layer) continue;
@@ -198,7 +197,7 @@ Diagnostics diagnose_weights(const Registry& parameters, const Mesh& mesh, const
     for (const std::size_t other : seen) known = known || (sharding(parameters[other]) == sharding(p) && shape(parameters[other]) == shape(p));
     if (known) continue;
     seen.push_back(i);
-    append(out, tensor::diagnose(name(p), sharding(p), shape(p), sharding(p).expert ? mesh.expert() : mesh.dense(), options));
+    out.append(tensor::diagnose(name(p), sharding(p), shape(p), sharding(p).expert ? mesh.expert() : mesh.dense(), options));
   }
   return out;
 }
@@ -226,7 +225,7 @@ inline Diagnostics diagnose(const Training& training, const Strategy& s, const M
     if (s.sequence_parallel && s.context > 0 && training.sequence % s.context == 0)
       rules.divides("R20", {"sequence of a context rank", training.sequence / s.context, "sequence"}, {"tensor size", s.tensor, "tensor"});
   }
-  if (s.token_shuffle != 1) append(out, mesh.diagnose_token_shuffle(s.token_shuffle));
+  if (s.token_shuffle != 1) out.append(mesh.diagnose_token_shuffle(s.token_shuffle));
   return out;
 }
 
@@ -243,11 +242,11 @@ inline Diagnostics differences(const Architecture& a, const Strategy& s, const M
   else if (copies)
     rules.add("SP-TENSOR-006", "NxD cuts queries in their natural order although K/V heads are interleaved: a model trained from scratch pairs heads unlike Hugging Face",
               "strict cuts queries with their KV head, as NxD's converter does", {"kv_replicator", "qkv_linear"});
-  append(out, group_differences(mesh, s.zero1, copies ? s.kv_replicator : 1, s.token_shuffle));
+  out.append(group_differences(mesh, s.zero1, copies ? s.kv_replicator : 1, s.token_shuffle));
   if (mesh.dialect().nxd_limits && s.pipeline > 1 && s.pipeline % 2 != 0)
     rules.add("SP-MESH-010", concat("NxD cannot start an odd pipeline size (", s.pipeline, "): stage 0 finds no pair to receive from"), concat(s.pipeline - 1, " or ", s.pipeline + 1),
               {"pipeline"});
-  if (s.zero1) append(out, zero::diagnose(mesh));
+  if (s.zero1) out.append(zero::diagnose(mesh));
   return out;
 }
 
@@ -258,7 +257,7 @@ inline Diagnostics diagnose_job(const Model* model, const Strategy& asked, const
   const Diagnostics of_mesh = diagnose(world, degrees(asked), dialect);
   const Diagnostics of_sizes = model != nullptr ? diagnose(model->architecture) : Diagnostics{};
   Diagnostics out = of_mesh;
-  append(out, of_sizes);
+  out.append(of_sizes);
   const auto at_most = [&out](const char* key, Index value) {
     if (value > largest_size) out.push_back(finding("SP-PLAN-006", concat(key, " is ", value), concat("at most ", largest_size), {key}));
   };
@@ -281,14 +280,14 @@ inline Diagnostics diagnose_job(const Model* model, const Strategy& asked, const
   const Strategy s = arranged(asked, world, dialect);
   bool sized = model != nullptr;
   for (const Diagnostic& one : of_sizes) sized = sized && one.id != "SP-MODEL-002" && one.id != "SP-MODEL-005";
-  if (sized) append(out, diagnose(*model, s, world, dialect));
+  if (sized) out.append(diagnose(*model, s, world, dialect));
   if (has_errors(of_mesh)) return out;
   const Mesh mesh(world, degrees(s), dialect);
-  append(out, diagnose(training, s, mesh));
+  out.append(diagnose(training, s, mesh));
   if (model == nullptr) return out;
-  append(out, differences(model->architecture, s, mesh));
+  out.append(differences(model->architecture, s, mesh));
   // The rules so far speak of a model's sizes; what they do not cover is told weight by weight.
-  if (!has_errors(out)) append(out, diagnose_weights(model->parameters, mesh, tensor_options(model->architecture, s, world, dialect)));
+  if (!has_errors(out)) out.append(diagnose_weights(model->parameters, mesh, tensor_options(model->architecture, s, world, dialect)));
   return out;
 }
 
@@ -308,7 +307,7 @@ Diagnostics diagnose_registry(const Registry& parameters, const Strategy& s, con
   if (parameters.size() == 0) out.push_back(finding("SP-PLAN-002", "a plan without parameters", "at least one"));
   if (has_errors(out)) return out;
   const Mesh mesh(world, degrees(s), dialect);
-  append(out, diagnose_weights(parameters, mesh, {s.kv_replicator, world.hardware, dialect}));
+  out.append(diagnose_weights(parameters, mesh, {s.kv_replicator, world.hardware, dialect}));
   return out;
 }
 

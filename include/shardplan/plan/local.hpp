@@ -1,6 +1,5 @@
 #pragma once
 #include <optional>
-#include <vector>
 
 #include <shardplan/layout/shard.hpp>
 #include <shardplan/model/parameter.hpp>
@@ -77,7 +76,7 @@ struct Entry {
   std::uint32_t placement;
   Stages stages;
 };
-using Entries = std::vector<Entry>;
+using Entries = InlineVector<Entry, 1>;
 /// Positions in a registry.
 using Positions = InlineVector<std::uint32_t, 4>;
 

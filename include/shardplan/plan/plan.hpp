@@ -1,6 +1,5 @@
 #pragma once
 #include <optional>
-#include <vector>
 
 #include <shardplan/plan/diagnose.hpp>
 #include <shardplan/plan/local.hpp>
@@ -271,6 +270,6 @@ class ModelPlan : public BasicPlan<Registry> {
   Architecture architecture_;
 };
 
-using Plan = ModelPlan<std::vector<Parameter>>;
+using Plan = ModelPlan<Parameters>;
 
 }  // namespace shardplan

@@ -1,7 +1,5 @@
 #pragma once
-#include <string>
-#include <vector>
-
+#include <shardplan/core/text.hpp>
 #include <shardplan/core/types.hpp>
 
 namespace shardplan {
@@ -17,7 +15,7 @@ struct Strategy {
   bool sequence_parallel = false;
   bool zero1 = false;                      ///< optimizer state cut over the data-parallel (and context) ranks
   Index token_shuffle = 1;                 ///< distributed_strategy.token_shuffle_group_size
-  std::vector<std::string> pipeline_cuts{};  ///< last module of every stage but the last; empty: even partition
+  Names pipeline_cuts{};                   ///< last module of every stage but the last; empty: even partition
 
   friend bool operator==(const Strategy&, const Strategy&) = default;
 };

@@ -1,6 +1,5 @@
 #pragma once
 #include <string>
-#include <vector>
 
 #include <shardplan/model/architecture.hpp>
 #include <shardplan/plan/precision.hpp>
@@ -59,7 +58,7 @@ inline constexpr RecomputeModule recompute_table[] = {
 /// findings         gets R21 for such names, and where no known one is left
 /// Source           configuration sheet, R21; cost-model sheet, B3
 inline Recompute recompute_from_keys(Family family, std::string_view granularity,
-                                     const std::vector<std::string>& modules, bool flash_attention,
+                                     const Names& modules, bool flash_attention,
                                      Diagnostics& findings) {
   Recompute out;
   out.layer = granularity == "full";

@@ -29,7 +29,7 @@ class Check {
     refuse_if(size < 1, "SP-TENSOR-011", concat(what, " is ", size), "at least 1");
   }
 
-  void append(const Diagnostics& others) { shardplan::append(out_, others); }
+  void append(const Diagnostics& others) { out_.append(others); }
 
   bool clean() const { return out_.empty(); }
   Diagnostics take() { return std::move(out_); }
