@@ -42,8 +42,7 @@ Config bound(std::vector<std::string_view> changes) {
 /// `R2 a.b` for every finding.
 Ids findings(std::vector<std::string_view> changes) {
   Ids out;
-  for (const Diagnostic& one : bind(with(changes)).diagnostics)
-    out.push_back(concat(one.id, ' ', one.origins[0].key));
+  for (const Diagnostic& one : bind(with(changes)).diagnostics) out.push_back(concat(one.id, ' ', one.origins[0].key));
   return out;
 }
 

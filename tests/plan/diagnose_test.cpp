@@ -12,8 +12,16 @@ namespace sp = shardplan;
 
 namespace {
 
-const sp::Architecture llama{.layers = 8, .hidden = 64, .ffn = 96, .heads = 16, .kv_heads = 4, .vocab = 128, .qkv_linear = true};
-const sp::Architecture gpt{.layers = 8, .hidden = 64, .ffn = 96, .heads = 16, .kv_heads = 8, .vocab = 128, .vocabulary_multiple = 8, .family = sp::Family::megatron};
+const sp::Architecture llama{
+    .layers = 8, .hidden = 64, .ffn = 96, .heads = 16, .kv_heads = 4, .vocab = 128, .qkv_linear = true};
+const sp::Architecture gpt{.layers = 8,
+                           .hidden = 64,
+                           .ffn = 96,
+                           .heads = 16,
+                           .kv_heads = 8,
+                           .vocab = 128,
+                           .vocabulary_multiple = 8,
+                           .family = sp::Family::megatron};
 
 struct Case {
   const char* id;
@@ -44,7 +52,11 @@ TEST_SUITE("diagnose") {
         {"SP-MESH-001", llama, {.virtual_pipeline = 0}, {.ranks = 8}, {}},
         {"R2", llama, {.tensor = 4, .pipeline = 3}, {.ranks = 16}, {}},
         {"R2", llama, {.tensor = 4, .context = 3}, {.ranks = 16, .hardware = sp::Hardware::trn2}, {}},
-        {"R5", with(with(llama, &sp::Architecture::heads, 12), &sp::Architecture::head_dim, 4), {.tensor = 8, .kv_replicator = 2}, {.ranks = 8}, {}},
+        {"R5",
+         with(with(llama, &sp::Architecture::heads, 12), &sp::Architecture::head_dim, 4),
+         {.tensor = 8, .kv_replicator = 2},
+         {.ranks = 8},
+         {}},
         {"R7", llama, {.tensor = 8}, {.ranks = 8}, {}},
         {"R7", llama, {.tensor = 8, .kv_replicator = 3}, {.ranks = 8}, {}},
         {"R9", gpt, {.tensor = 16}, {.ranks = 16}, {}},
@@ -77,7 +89,7 @@ TEST_SUITE("diagnose") {
   TEST_CASE("diagnose: what a hint proposes heals the rule, and the mesh stays whole") {
     struct Broken {
       Case given;
-      const char* word;                               ///< what stands before the proposed numbers
+      const char* word;  ///< what stands before the proposed numbers
       void (*set)(Case&, sp::Index);
     };
     const auto tensor = [](Case& c, sp::Index n) { c.strategy.tensor = n; };
@@ -86,13 +98,26 @@ TEST_SUITE("diagnose") {
     std::vector<Broken> all;
     for (const sp::Index t : {3, 6, 12, 24})
       for (const sp::Index heads : {8, 16, 20, 28})
-        all.push_back({{"R5", with(with(llama, &sp::Architecture::heads, heads), &sp::Architecture::head_dim, 4), {.tensor = t}, {.ranks = 48 * 5}, {}}, "tensor size ", tensor});
-    for (const sp::Index ffn : {90, 100, 1000}) all.push_back({{"R10", with(llama, &sp::Architecture::ffn, ffn), {.tensor = 8}, {.ranks = 64}, {}}, "tensor size ", tensor});
-    for (const sp::Index p : {3, 5, 6}) all.push_back({{"R12", gpt, {.tensor = 2, .pipeline = p}, {.ranks = 120}, {}}, "pipeline size ", pipeline});
-    for (const sp::Index cp : {3, 5, 6}) all.push_back({{"R19", llama, {.tensor = 2, .context = cp}, {.ranks = 120}, {.sequence = 64}}, "context size ", context});
+        all.push_back({{"R5",
+                        with(with(llama, &sp::Architecture::heads, heads), &sp::Architecture::head_dim, 4),
+                        {.tensor = t},
+                        {.ranks = 48 * 5},
+                        {}},
+                       "tensor size ",
+                       tensor});
+    for (const sp::Index ffn : {90, 100, 1000})
+      all.push_back({{"R10", with(llama, &sp::Architecture::ffn, ffn), {.tensor = 8}, {.ranks = 64}, {}},
+                     "tensor size ",
+                     tensor});
+    for (const sp::Index p : {3, 5, 6})
+      all.push_back({{"R12", gpt, {.tensor = 2, .pipeline = p}, {.ranks = 120}, {}}, "pipeline size ", pipeline});
+    for (const sp::Index cp : {3, 5, 6})
+      all.push_back(
+          {{"R19", llama, {.tensor = 2, .context = cp}, {.ranks = 120}, {.sequence = 64}}, "context size ", context});
     int tried = 0;
     for (const Broken& one : all) {
-      for (const sp::Diagnostic& found : sp::diagnose(sp::model(one.given.architecture), one.given.strategy, one.given.world, one.given.training)) {
+      for (const sp::Diagnostic& found :
+           sp::diagnose(sp::model(one.given.architecture), one.given.strategy, one.given.world, one.given.training)) {
         if (found.id != one.given.id) continue;
         const std::size_t at = found.hint.find(one.word);
         REQUIRE(at != std::string::npos);
@@ -103,7 +128,8 @@ TEST_SUITE("diagnose") {
           Case healed = one.given;
           one.set(healed, number);
           CAPTURE(found.hint);
-          for (const sp::Diagnostic& left : sp::diagnose(sp::model(healed.architecture), healed.strategy, healed.world, healed.training)) {
+          for (const sp::Diagnostic& left :
+               sp::diagnose(sp::model(healed.architecture), healed.strategy, healed.world, healed.training)) {
             CHECK(left.id != found.id);
             CHECK(left.id != "R2");
           }
@@ -122,7 +148,12 @@ TEST_SUITE("diagnose") {
         for (const sp::Index t : {2, 4, 8, 16})
           for (const sp::Index copies : {1, 2, 3, 4, 8}) {
             if (heads % t != 0) continue;
-            const Case c{"", with(with(with(llama, &sp::Architecture::heads, heads), &sp::Architecture::kv_heads, kv), &sp::Architecture::head_dim, 4), {.tensor = t, .kv_replicator = copies}, {.ranks = 16, .hardware = sp::Hardware::trn3}, {}};
+            const Case c{"",
+                         with(with(with(llama, &sp::Architecture::heads, heads), &sp::Architecture::kv_heads, kv),
+                              &sp::Architecture::head_dim, 4),
+                         {.tensor = t, .kv_replicator = copies},
+                         {.ranks = 16, .hardware = sp::Hardware::trn3},
+                         {}};
             for (const sp::Diagnostic& found : sp::diagnose(sp::model(c.architecture), c.strategy, c.world)) {
               const std::size_t at = found.hint.find("kv_replicator ");
               if ((found.id != "R7" && found.id != "SP-TENSOR-008") || at == std::string::npos) continue;
@@ -138,7 +169,11 @@ TEST_SUITE("diagnose") {
   }
 
   TEST_CASE("diagnose: all violations come at once") {
-    const Case c{"", with(with(gpt, &sp::Architecture::ffn, 90), &sp::Architecture::kv_heads, 2), {.tensor = 4, .pipeline = 3}, {.ranks = 16}, {}};
+    const Case c{"",
+                 with(with(gpt, &sp::Architecture::ffn, 90), &sp::Architecture::kv_heads, 2),
+                 {.tensor = 4, .pipeline = 3},
+                 {.ranks = 16},
+                 {}};
     const auto found = errors(c);
     for (const char* id : {"R2", "R9", "R10", "R12"}) {
       CAPTURE(id);
@@ -156,19 +191,25 @@ TEST_SUITE("diagnose") {
               for (sp::Index m : {1, 2, 4})
                 for (const sp::Hardware hardware : {sp::Hardware::trn1, sp::Hardware::trn2, sp::Hardware::trn3})
                   for (const sp::Dialect& dialect : {sp::strict, sp::compat}) {
-                    const sp::Architecture a = with(with(with(base, &sp::Architecture::heads, heads), &sp::Architecture::kv_heads, kv), &sp::Architecture::head_dim, 4);
+                    const sp::Architecture a =
+                        with(with(with(base, &sp::Architecture::heads, heads), &sp::Architecture::kv_heads, kv),
+                             &sp::Architecture::head_dim, 4);
                     if (sp::has_errors(sp::diagnose(a))) continue;
                     const sp::Model model = sp::model(a);
-                    const sp::Strategy s{.tensor = t, .pipeline = p, .context = t == 2 ? 2 : 1, .kv_replicator = m, .zero1 = true};
+                    const sp::Strategy s{
+                        .tensor = t, .pipeline = p, .context = t == 2 ? 2 : 1, .kv_replicator = m, .zero1 = true};
                     const sp::World world{.ranks = 48, .hardware = hardware};
                     const bool good = !sp::has_errors(sp::diagnose(model, s, world, {}, dialect));
                     bool made = true;
                     try {
-                      sp::BasicPlan<std::span<const sp::Parameter>>(model.parameters, [&] {
-                        sp::Strategy registry = s;
-                        registry.kv_replicator = sp::tensor_options(a, s, world, dialect).kv_replicator;
-                        return registry;
-                      }(), world, {.dialect = dialect});
+                      sp::BasicPlan<std::span<const sp::Parameter>>(
+                          model.parameters,
+                          [&] {
+                            sp::Strategy registry = s;
+                            registry.kv_replicator = sp::tensor_options(a, s, world, dialect).kv_replicator;
+                            return registry;
+                          }(),
+                          world, {.dialect = dialect});
                     } catch (const sp::Error&) {
                       made = false;
                     }
@@ -192,9 +233,14 @@ TEST_SUITE("diagnose") {
 
   TEST_CASE("diagnose: compat plans with the degrees that NxD reduces to the world") {
     for (const sp::Index asked : {8, 16, 1000}) {
-      const Case c{"", with(llama, &sp::Architecture::kv_heads, 16), {.tensor = asked, .sequence_parallel = true, .zero1 = true}, {.ranks = 8}, {.sequence = 64}};
+      const Case c{"",
+                   with(llama, &sp::Architecture::kv_heads, 16),
+                   {.tensor = asked, .sequence_parallel = true, .zero1 = true},
+                   {.ranks = 8},
+                   {.sequence = 64}};
       CHECK(errors(c, sp::compat).empty());
-      const sp::Plan plan(sp::model(c.architecture), c.strategy, c.world, {.training = c.training, .dialect = sp::compat});
+      const sp::Plan plan(sp::model(c.architecture), c.strategy, c.world,
+                          {.training = c.training, .dialect = sp::compat});
       sp::Strategy reduced = c.strategy;
       reduced.tensor = 8;
       const sp::Plan same(sp::model(c.architecture), reduced, c.world, {.training = c.training, .dialect = sp::compat});
@@ -208,9 +254,11 @@ TEST_SUITE("diagnose") {
   TEST_CASE("diagnose: numbers that no job has are refused before anything is computed with them") {
     const sp::Index big = sp::Index{1} << 40;
     for (const sp::Dialect& dialect : {sp::strict, sp::compat}) {
-      for (const sp::Training& training : {sp::Training{.global_batch = big}, sp::Training{.micro_batch = big}, sp::Training{.sequence = big}})
+      for (const sp::Training& training :
+           {sp::Training{.global_batch = big}, sp::Training{.micro_batch = big}, sp::Training{.sequence = big}})
         CHECK(errors({"", llama, {}, {.ranks = 1}, training}, dialect) == std::vector<std::string_view>{"SP-PLAN-006"});
-      for (sp::Index sp::Strategy::*member : {&sp::Strategy::virtual_pipeline, &sp::Strategy::kv_replicator, &sp::Strategy::token_shuffle}) {
+      for (sp::Index sp::Strategy::*member :
+           {&sp::Strategy::virtual_pipeline, &sp::Strategy::kv_replicator, &sp::Strategy::token_shuffle}) {
         sp::Strategy s;
         s.*member = big;
         CHECK(errors({"", llama, s, {.ranks = 1}, {}}, dialect) == std::vector<std::string_view>{"SP-PLAN-006"});
@@ -240,12 +288,18 @@ TEST_SUITE("diagnose") {
   TEST_CASE("diagnose: sequences that do not divide are warned of, tied embeddings over stages refused") {
     const auto severity = [](const Case& c) {
       std::vector<std::pair<std::string_view, sp::Severity>> out;
-      for (const sp::Diagnostic& one : sp::diagnose(sp::model(c.architecture), c.strategy, c.world, c.training)) out.emplace_back(one.id, one.severity);
+      for (const sp::Diagnostic& one : sp::diagnose(sp::model(c.architecture), c.strategy, c.world, c.training))
+        out.emplace_back(one.id, one.severity);
       return out;
     };
     using Found = std::vector<std::pair<std::string_view, sp::Severity>>;
-    CHECK(severity({"", llama, {.context = 2}, {.ranks = 2}, {.sequence = 63}}) == Found{{"R19", sp::Severity::warning}});
-    CHECK(severity({"", llama, {.tensor = 4, .sequence_parallel = true}, {.ranks = 8, .hardware = sp::Hardware::trn2}, {.sequence = 62}}) == Found{{"R20", sp::Severity::warning}});
+    CHECK(severity({"", llama, {.context = 2}, {.ranks = 2}, {.sequence = 63}}) ==
+          Found{{"R19", sp::Severity::warning}});
+    CHECK(severity({"",
+                    llama,
+                    {.tensor = 4, .sequence_parallel = true},
+                    {.ranks = 8, .hardware = sp::Hardware::trn2},
+                    {.sequence = 62}}) == Found{{"R20", sp::Severity::warning}});
     sp::Architecture tied = gpt;
     tied.tied_embeddings = true;
     CHECK(severity({"", tied, {.pipeline = 2}, {.ranks = 2}, {}}) == Found{{"R30", sp::Severity::error}});

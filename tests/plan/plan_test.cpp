@@ -12,7 +12,13 @@ namespace sp = shardplan;
 namespace {
 
 sp::Model small_llama(sp::Index heads, sp::Index kv_heads, bool qkv_linear = true) {
-  return sp::llama({.layers = 6, .hidden = heads * 4, .ffn = 48, .heads = heads, .kv_heads = kv_heads, .vocab = 96, .qkv_linear = qkv_linear});
+  return sp::llama({.layers = 6,
+                    .hidden = heads * 4,
+                    .ffn = 48,
+                    .heads = heads,
+                    .kv_heads = kv_heads,
+                    .vocab = 96,
+                    .qkv_linear = qkv_linear});
 }
 
 /// Elements that all ranks hold of parameter i, padding left out.
@@ -31,7 +37,8 @@ TEST_SUITE("plan") {
     for (const sp::Index copies : {1, 2, 4}) {
       for (const sp::Hardware hardware : {sp::Hardware::trn1, sp::Hardware::trn2, sp::Hardware::trn3}) {
         const sp::Model model = small_llama(16, 8 / copies);
-        const sp::Plan plan(model, {.tensor = 8, .pipeline = 3, .kv_replicator = copies, .zero1 = true}, {.ranks = 48, .hardware = hardware});
+        const sp::Plan plan(model, {.tensor = 8, .pipeline = 3, .kv_replicator = copies, .zero1 = true},
+                            {.ranks = 48, .hardware = hardware});
         for (std::size_t i = 0; i < model.parameters.size(); ++i) {
           CAPTURE(copies);
           CAPTURE(model.parameters[i].name);
@@ -40,8 +47,11 @@ TEST_SUITE("plan") {
           CHECK(coverage.consistent());
           sp::Index once = 0;  // over one data replica, every part as often as its role says
           const sp::Sharding& rule = model.parameters[i].sharding;
-          const sp::Index rest = rule.parts.empty() ? 0 : sp::elements(model.parameters[i].shape) / model.parameters[i].shape[static_cast<std::size_t>(rule.dim)];
-          for (const sp::Part& part : rule.parts) once += part.size * rest * (part.role == sp::Role::key_value ? copies : 1);
+          const sp::Index rest = rule.parts.empty() ? 0
+                                                    : sp::elements(model.parameters[i].shape) /
+                                                          model.parameters[i].shape[static_cast<std::size_t>(rule.dim)];
+          for (const sp::Part& part : rule.parts)
+            once += part.size * rest * (part.role == sp::Role::key_value ? copies : 1);
           if (rule.parts.empty()) once = sp::elements(model.parameters[i].shape) * 8;
           CHECK(held_by_all(plan, i) == once * plan.mesh().data());
         }
@@ -50,8 +60,11 @@ TEST_SUITE("plan") {
   }
 
   TEST_CASE("plan: local parameters of Llama-3 70B on 512 ranks, by stage") {
-    const sp::Plan plan(sp::model("llama3-70b"), {.tensor = 32, .pipeline = 8, .kv_replicator = 4, .sequence_parallel = true, .zero1 = true}, {.ranks = 512});
-    const sp::Index expected[] = {316'112'896, 283'279'360, 283'279'360, 283'279'360, 283'279'360, 283'279'360, 283'279'360, 316'121'088};
+    const sp::Plan plan(sp::model("llama3-70b"),
+                        {.tensor = 32, .pipeline = 8, .kv_replicator = 4, .sequence_parallel = true, .zero1 = true},
+                        {.ranks = 512});
+    const sp::Index expected[] = {316'112'896, 283'279'360, 283'279'360, 283'279'360,
+                                  283'279'360, 283'279'360, 283'279'360, 316'121'088};
     for (sp::Index r = 0; r < 512; r += 37) {
       const auto here = plan.at(r);
       CHECK(here.parameters().elements() == expected[here.pipeline_rank()]);
@@ -98,7 +111,8 @@ TEST_SUITE("plan") {
   }
 
   TEST_CASE("plan: experts are cut over expert and tensor ranks, their state over expert-data ranks") {
-    const sp::Model model = sp::mixtral({.layers = 2, .hidden = 16, .ffn = 24, .heads = 4, .kv_heads = 2, .vocab = 40, .experts = 8, .top_k = 2});
+    const sp::Model model = sp::mixtral(
+        {.layers = 2, .hidden = 16, .ffn = 24, .heads = 4, .kv_heads = 2, .vocab = 40, .experts = 8, .top_k = 2});
     const sp::Plan plan(model, {.tensor = 2, .pipeline = 1, .expert = 4, .zero1 = true}, {.ranks = 32});
     for (sp::Index r = 0; r < 32; ++r) {
       const auto here = plan.at(r);
@@ -113,12 +127,16 @@ TEST_SUITE("plan") {
   }
 
   TEST_CASE("plan: tied embeddings of a host's own records live on both ends") {
-    sp::Parameters records = sp::megatron({.layers = 4, .hidden = 16, .ffn = 32, .heads = 4, .vocab = 64, .positions = 8, .tied_embeddings = true}).parameters;
+    sp::Parameters records =
+        sp::megatron(
+            {.layers = 4, .hidden = 16, .ffn = 32, .heads = 4, .vocab = 64, .positions = 8, .tied_embeddings = true})
+            .parameters;
     const sp::BasicPlan<std::span<const sp::Parameter>> plan(records, {.tensor = 2, .pipeline = 4}, {.ranks = 8});
     CHECK(plan.parameters().data() == records.data());
     for (sp::Index stage = 0; stage < 4; ++stage) {
       bool held = false;
-      for (const auto& p : plan.at(stage * 2).parameters()) held = held || p.name() == "language_model.embedding.word_embeddings.weight";
+      for (const auto& p : plan.at(stage * 2).parameters())
+        held = held || p.name() == "language_model.embedding.word_embeddings.weight";
       CHECK(held == (stage == 0 || stage == 3));
     }
   }
@@ -131,7 +149,8 @@ TEST_SUITE("plan") {
     CHECK(plan.partition().layers_of(0).size() == 1);
     CHECK(plan.partition().layers_of(1).size() == 3);
     CHECK(plan.partition().layers_of(2).size() == 2);
-    for (const auto& cuts : std::vector<sp::Names>{{"model.layers.3"}, {"model.layers.3", "model.layers.9"}, {"model.layers.3", "model.layers.3"}}) {
+    for (const auto& cuts : std::vector<sp::Names>{
+             {"model.layers.3"}, {"model.layers.3", "model.layers.9"}, {"model.layers.3", "model.layers.3"}}) {
       try {
         with(cuts);
         FAIL("accepted");
@@ -144,8 +163,16 @@ TEST_SUITE("plan") {
   TEST_CASE("plan: a layout tells where a parameter is, stages included") {
     for (const bool tied : {false, true})
       for (const sp::Index pipeline : {1, 2, 4}) {
-        const sp::Parameters records = sp::megatron({.layers = 4, .hidden = 16, .ffn = 32, .heads = 4, .vocab = 64, .positions = 8, .tied_embeddings = tied}).parameters;
-        const sp::BasicPlan<std::span<const sp::Parameter>> plan(records, {.tensor = 2, .pipeline = pipeline, .zero1 = true}, {.ranks = 16});
+        const sp::Parameters records = sp::megatron({.layers = 4,
+                                                     .hidden = 16,
+                                                     .ffn = 32,
+                                                     .heads = 4,
+                                                     .vocab = 64,
+                                                     .positions = 8,
+                                                     .tied_embeddings = tied})
+                                           .parameters;
+        const sp::BasicPlan<std::span<const sp::Parameter>> plan(
+            records, {.tensor = 2, .pipeline = pipeline, .zero1 = true}, {.ranks = 16});
         for (std::size_t i = 0; i < records.size(); ++i) {
           const sp::Place origin(plan.mesh().dense().axes().size(), 0);
           const sp::Layout layout = plan.layout(i);
@@ -174,7 +201,8 @@ TEST_SUITE("plan") {
 
   TEST_CASE("plan: what a host's own records get wrong is refused, whatever it is") {
     using Kind = sp::Owner::Kind;
-    const auto refused = [](std::vector<sp::Parameter> records, const sp::Strategy& s, const sp::Training& training, std::string_view id) {
+    const auto refused = [](std::vector<sp::Parameter> records, const sp::Strategy& s, const sp::Training& training,
+                            std::string_view id) {
       try {
         sp::BasicPlan<std::vector<sp::Parameter>>(std::move(records), s, {.ranks = 8}, {.training = training});
         return false;
@@ -182,7 +210,9 @@ TEST_SUITE("plan") {
         return error.diagnostics()[0].id == id;
       }
     };
-    const auto record = [](sp::Shape shape, sp::Sharding rule, sp::Owner owner) { return sp::Parameter{"w", std::move(shape), sp::Dtype::float32, rule, owner}; };
+    const auto record = [](sp::Shape shape, sp::Sharding rule, sp::Owner owner) {
+      return sp::Parameter{"w", std::move(shape), sp::Dtype::float32, rule, owner};
+    };
     CHECK(refused({record({8, 8}, sp::cut(0, 8), {Kind::layer, -1})}, {}, {}, "SP-PLAN-002"));
     CHECK(refused({record({8, 8}, sp::cut(0, 8), {Kind::layer, sp::Index{1} << 40})}, {}, {}, "SP-PLAN-002"));
     CHECK(refused({record({8, 8}, sp::cut(0, 8), {Kind::layer, 0})}, {}, {.micro_batch = 0}, "SP-MESH-001"));
@@ -198,15 +228,20 @@ TEST_SUITE("plan") {
     const sp::Plan plan(small_llama(8, 4), {.tensor = 2}, {.ranks = 4});
     CHECK_THROWS_WITH_AS(plan.at(4), doctest::Contains("SP-PLAN-001"), sp::Error);
     CHECK_THROWS_WITH_AS(plan.at(-1), doctest::Contains("SP-PLAN-001"), sp::Error);
-    CHECK_THROWS_WITH_AS(sp::BasicPlan<std::vector<sp::Parameter>>({}, {}, {.ranks = 1}), doctest::Contains("SP-PLAN-002"), sp::Error);
+    CHECK_THROWS_WITH_AS(sp::BasicPlan<std::vector<sp::Parameter>>({}, {}, {.ranks = 1}),
+                         doctest::Contains("SP-PLAN-002"), sp::Error);
   }
 
   TEST_CASE("plan: memory is largest where the pipeline begins, and the same for every rank of a stage") {
-    const sp::PlanOptions options{.training = {.global_batch = 1024, .sequence = 8192, .optimizer = "adamw", .flash_attention = true}};
-    const sp::Plan plan(sp::model("llama3-70b"), {.tensor = 32, .pipeline = 8, .kv_replicator = 4, .sequence_parallel = true, .zero1 = true}, {.ranks = 1024}, options);
+    const sp::PlanOptions options{
+        .training = {.global_batch = 1024, .sequence = 8192, .optimizer = "adamw", .flash_attention = true}};
+    const sp::Plan plan(sp::model("llama3-70b"),
+                        {.tensor = 32, .pipeline = 8, .kv_replicator = 4, .sequence_parallel = true, .zero1 = true},
+                        {.ranks = 1024}, options);
     CHECK(plan.memory(0).weights == sp::Index{2} * 316'112'896);
     CHECK(plan.memory(0).optimizer_state == sp::Index{8} * 316'112'896 / 4);
-    for (sp::Index stage = 1; stage < 7; ++stage) CHECK(plan.memory(stage).activations <= plan.memory(stage - 1).activations);
+    for (sp::Index stage = 1; stage < 7; ++stage)
+      CHECK(plan.memory(stage).activations <= plan.memory(stage - 1).activations);
     CHECK(plan.load(0).in_flight == 8);
     CHECK(plan.load(7).in_flight == 1);
   }

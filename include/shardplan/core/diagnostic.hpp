@@ -26,11 +26,11 @@ using Origins = InlineVector<Origin, 1>;
 
 /// One finding.
 struct Diagnostic {
-  std::string_view id;          ///< stable id of the rule table, never reused
-  Severity severity{};          ///< taken from the rule table unless a caller says otherwise
-  std::string message;          ///< the rule with the numbers put in
-  std::string hint;             ///< what would be valid nearby; may be empty
-  Origins origins;              ///< the inputs it is about, most telling first
+  std::string_view id;  ///< stable id of the rule table, never reused
+  Severity severity{};  ///< taken from the rule table unless a caller says otherwise
+  std::string message;  ///< the rule with the numbers put in
+  std::string hint;     ///< what would be valid nearby; may be empty
+  Origins origins;      ///< the inputs it is about, most telling first
 
   friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
 };
@@ -42,8 +42,7 @@ using Diagnostics = InlineVector<Diagnostic, 1>;
 using Keys = std::initializer_list<std::string_view>;
 
 /// A finding of rule `id` with the severity that the rule table gives it.
-inline Diagnostic finding(std::string_view id, std::string_view message, std::string_view hint = {},
-                          Keys keys = {}) {
+inline Diagnostic finding(std::string_view id, std::string_view message, std::string_view hint = {}, Keys keys = {}) {
   Diagnostic out{rule(id).id, rule(id).severity, std::string(message), std::string(hint), {}};
   for (const std::string_view key : keys) out.origins.push_back({std::string(key), {}, 0, 0});
   return out;
@@ -71,7 +70,10 @@ inline void append_to(std::string& out, const Diagnostic& d) {
     // The first position stands in front of the message; the others say where they differ from it.
     const bool elsewhere = at.file != d.origins[0].file;
     if (&at != &d.origins[0] && (elsewhere || at.line > 0))
-      keys += concat(" (", elsewhere ? at.file : std::string("line"), elsewhere && at.line > 0 ? ":" : elsewhere ? "" : " ",
+      keys += concat(" (", elsewhere ? at.file : std::string("line"),
+                     elsewhere && at.line > 0 ? ":"
+                     : elsewhere              ? ""
+                                              : " ",
                      at.line > 0 ? concat(at.line) : std::string(), ')');
   }
   if (!keys.empty()) out += concat("\n  keys: ", keys);

@@ -10,9 +10,9 @@ struct Dialect {
   bool clamp_degrees = false;      ///< 1.2: tp, pp, cp, ep larger than the world are reduced to it
   bool plain_side_groups = false;  ///< 1.10: KV, shuffle, draft and shared-weight groups ignore tp 4 on trn1 and rings
   bool plain_expert_view = false;  ///< 1.7: expert groups ignore rings, so they mix tensor positions
-  bool nxd_accessors = false;  ///< 1.7 to 1.9: positions in sorted groups, source ranks by plain numbers, two rounds
-                               ///< of stage pairs whatever the size, singletons of rings listed by rank
-  bool repeat_kv_rows = false;     ///< 2.5, 7.1.1: trn2 repeats K/V row by row instead of head by head
+  bool nxd_accessors = false;   ///< 1.7 to 1.9: positions in sorted groups, source ranks by plain numbers, two rounds
+                                ///< of stage pairs whatever the size, singletons of rings listed by rank
+  bool repeat_kv_rows = false;  ///< 2.5, 7.1.1: trn2 repeats K/V row by row instead of head by head
   bool natural_query_order = false;  ///< 2.5, 7.1.2: queries keep their order although K/V heads are interleaved, the
                                      ///< GQA layer cuts rows instead of heads, the trn2 converter mixes both rules
   bool float_head_padding = false;   ///< 2.4: padded rows counted in floating point, may be one short

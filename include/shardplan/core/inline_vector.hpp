@@ -1,7 +1,6 @@
 #pragma once
 #include <cstddef>
 #include <initializer_list>
-#include <utility>
 
 namespace shardplan {
 
@@ -15,16 +14,12 @@ class InlineVector {
   using value_type = T;
 
   constexpr InlineVector() = default;
-  constexpr InlineVector(std::initializer_list<T> items) {
-    append(items);
-  }
+  constexpr InlineVector(std::initializer_list<T> items) { append(items); }
   constexpr explicit InlineVector(std::size_t count, const T& value = T{}) { resize(count, value); }
   /// Copies of the elements of any range with a size.
   template <class Range>
-    requires requires(const Range& items) { items.begin(); }
-  constexpr explicit InlineVector(const Range& items) {
-    append(items);
-  }
+  requires requires(const Range& items) { items.begin(); }
+  constexpr explicit InlineVector(const Range& items) { append(items); }
   constexpr InlineVector(const InlineVector& other) { append(other); }
   constexpr InlineVector(InlineVector&& other) noexcept { steal(other); }
   constexpr InlineVector& operator=(const InlineVector& other) { return *this = InlineVector(other); }
@@ -67,7 +62,8 @@ class InlineVector {
   }
   template <class Range>
   constexpr void append(const Range& items) {
-    if (const std::size_t count = size_ + items.size(); count > capacity_) grow(count > capacity_ * 2 ? count : capacity_ * 2);
+    if (const std::size_t count = size_ + items.size(); count > capacity_)
+      grow(count > capacity_ * 2 ? count : capacity_ * 2);
     for (const auto& item : items) data()[size_++] = item;
   }
 
@@ -88,13 +84,16 @@ class InlineVector {
   }
   constexpr void steal(InlineVector& other) {
     if (other.heap_) {
-      heap_ = std::exchange(other.heap_, nullptr);
-      capacity_ = std::exchange(other.capacity_, N);
+      heap_ = other.heap_;
+      capacity_ = other.capacity_;
+      other.heap_ = nullptr;
+      other.capacity_ = N;
     } else {
       capacity_ = N;
       for (std::size_t i = 0; i < other.size_; ++i) inline_[i] = static_cast<T&&>(other.inline_[i]);
     }
-    size_ = std::exchange(other.size_, 0);
+    size_ = other.size_;
+    other.size_ = 0;
   }
 
   T inline_[N]{};

@@ -15,8 +15,8 @@ constexpr std::string_view name(Severity severity) {
 
 struct Rule {
   const char* id;
-  Severity severity;         ///< what planning gives it: `error` stops a plan
-  const char* summary;       ///< the rule in one line
+  Severity severity;    ///< what planning gives it: `error` stops a plan
+  const char* summary;  ///< the rule in one line
 };
 
 inline constexpr Rule rule_table[] = {

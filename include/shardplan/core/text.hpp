@@ -53,7 +53,8 @@ template <class Range>
 std::string_view closest(std::string_view word, const Range& candidates) {
   std::string_view best;
   std::size_t best_edits = word.size() / 2 + 1;
-  InlineVector<std::size_t, 16> edits;  // from the letters of `word` seen so far to the first j letters of the candidate
+  InlineVector<std::size_t, 16>
+      edits;  // from the letters of `word` seen so far to the first j letters of the candidate
   for (const auto& item : candidates) {
     const std::string_view candidate = item;
     const std::size_t size = candidate.size();

@@ -72,9 +72,7 @@ class Shard {
   constexpr const Shape& local_shape() const { return shape_; }
   constexpr std::size_t rank() const { return dims_.size(); }
   /// Runs of one dimension, in local order, neighbours merged.
-  constexpr Runs segments(std::size_t dim) const& {
-    return {segments_.data() + dims_[dim].first, dims_[dim].count};
-  }
+  constexpr Runs segments(std::size_t dim) const& { return {segments_.data() + dims_[dim].first, dims_[dim].count}; }
   /// The same, kept alive when the shard is not: `for (const auto& run : shard(layout, place).segments(0))`.
   constexpr InlineVector<Segment, 6> segments(std::size_t dim) const&& {
     InlineVector<Segment, 6> out;
@@ -161,7 +159,9 @@ class Shard::Pieces {
 
     constexpr iterator() = default;
     constexpr explicit iterator(const Shard& shard)
-        : shard_(&shard), at_(shard.rank(), 0), piece_{Shape(shard.rank(), 0), Shape(shard.rank(), 0), Shape(shard.rank(), 0)} {
+        : shard_(&shard),
+          at_(shard.rank(), 0),
+          piece_{Shape(shard.rank(), 0), Shape(shard.rank(), 0), Shape(shard.rank(), 0)} {
       done_ = false;
       for (std::size_t dim = 0; dim < at_.size(); ++dim) done_ = !find_run(dim) || done_;
     }

@@ -6,7 +6,8 @@
 /// Groups of ranks as arithmetic: nothing here ever lists the world.
 namespace shardplan {
 
-/// Random access (as C++20 means it) over anything with operator[](std::size_t): a position and the range it belongs to.
+/// Random access (as C++20 means it) over anything with operator[](std::size_t): a position and the range it belongs
+/// to.
 template <class Range, class Item>
 class IndexIterator {
  public:

@@ -127,14 +127,14 @@ inline Diagnostics diagnose(const Architecture& a) {
 
   if (hidden && heads && head_dim && a.head_dim == 0 && a.hidden % a.heads != 0) {
     out.push_back(finding("R6", concat("hidden (", a.hidden, ") is not a multiple of heads (", a.heads, ")"),
-                          concat(multiples_near(a.hidden, a.heads), ", or give the size of a head (head_dim; kv_channels in a megatron file)"),
+                          concat(multiples_near(a.hidden, a.heads),
+                                 ", or give the size of a head (head_dim; kv_channels in a megatron file)"),
                           {"hidden", "heads"}));
   }
   if (heads && kv_heads && a.heads % a.key_value_heads() != 0) {
     out.push_back(finding(megatron ? "R9" : "SP-MODEL-004",
                           concat("heads (", a.heads, ") is not a multiple of kv_heads (", a.kv_heads, ")"),
-                          concat("kv_heads ", divisors_near(a.heads, a.kv_heads)),
-                          {"heads", "kv_heads"}));
+                          concat("kv_heads ", divisors_near(a.heads, a.kv_heads)), {"heads", "kv_heads"}));
   }
 
   const auto excluded = [&](bool together, std::string_view what, std::string_view hint, Keys keys) {

@@ -14,7 +14,7 @@ using Parameters = InlineVector<Parameter, 1>;
 struct Model {
   std::string name;
   Architecture architecture;
-  Parameters parameters;   ///< a tied tensor occurs once
+  Parameters parameters;  ///< a tied tensor occurs once
 
   /// Elements of all parameters, with the vocabulary padded as for `tensor` ranks. Copies that a layout makes, of K and
   /// V heads or of a tied tensor, do not count. Errors SP-CORE-001.

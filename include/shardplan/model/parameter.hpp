@@ -38,12 +38,13 @@ struct Heads {
 
 /// How a parameter may be cut: everything the tensor planner reads.
 struct Sharding {
-  int dim = 0;                      ///< the dimension that `parts` divide
-  InlineVector<Part, 3> parts{};    ///< in order; sizes add up to the extent of `dim`; empty: replicated
+  int dim = 0;                    ///< the dimension that `parts` divide
+  InlineVector<Part, 3> parts{};  ///< in order; sizes add up to the extent of `dim`; empty: replicated
   Heads heads{};
-  bool expert = false;              ///< dimension 0 counts experts, cut over the expert ranks
-  bool sequence_parallel = false;   ///< replicated, but its gradient is a partial sum when activations are cut over the sequence
-  Index vocabulary_multiple = 0;    ///< > 0: pad the vocabulary to a multiple of this times the tensor size
+  bool expert = false;  ///< dimension 0 counts experts, cut over the expert ranks
+  bool sequence_parallel =
+      false;  ///< replicated, but its gradient is a partial sum when activations are cut over the sequence
+  Index vocabulary_multiple = 0;  ///< > 0: pad the vocabulary to a multiple of this times the tensor size
 
   friend constexpr bool operator==(const Sharding&, const Sharding&) = default;
 };

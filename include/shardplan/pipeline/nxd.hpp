@@ -72,8 +72,7 @@ inline Names cut_names(const Partition& partition, const Names& names) {
 /// Errors   SP-PIPELINE-002 (all faults at once) another number of cuts, an unknown name, a name given twice;
 ///          SP-PIPELINE-008
 /// Source   pipeline sheet, 1.2
-inline Partition cut_after(const Names& names, const Names& cuts, Index pipeline,
-                           Index chunks = 1) {
+inline Partition cut_after(const Names& names, const Names& cuts, Index pipeline, Index chunks = 1) {
   const Index stages = stage_count(pipeline, chunks);
   Diagnostics found;
   if (static_cast<Index>(cuts.size()) != stages - 1)
@@ -107,8 +106,8 @@ inline Partition cut_after(const Names& names, const Names& cuts, Index pipeline
 ///
 /// Errors   SP-PIPELINE-004 both; SP-PIPELINE-001 and -008 of `even`
 /// Source   pipeline sheet, 1.1
-inline Names chosen_cuts(const Names& layers, const Names& cuts,
-                                            bool auto_partition, Index pipeline, Index chunks = 1) {
+inline Names chosen_cuts(const Names& layers, const Names& cuts, bool auto_partition, Index pipeline,
+                         Index chunks = 1) {
   if (!auto_partition) return cuts;
   if (!cuts.empty())
     fail("SP-PIPELINE-004", concat("auto_partition chooses the cuts, but ", cuts.size(), " are given"),

@@ -22,8 +22,10 @@ inline Strategy arranged(Strategy s, const World& world, const Dialect& dialect)
   return s;
 }
 
-/// What the tensor planner takes from a job. NxD replicates K and V only in its GQA layer; strict does it wherever asked.
-constexpr tensor::Options tensor_options(const Architecture& a, const Strategy& s, const World& world, const Dialect& dialect) {
+/// What the tensor planner takes from a job. NxD replicates K and V only in its GQA layer; strict does it wherever
+/// asked.
+constexpr tensor::Options tensor_options(const Architecture& a, const Strategy& s, const World& world,
+                                         const Dialect& dialect) {
   const bool replicates = a.family != Family::megatron && (a.qkv_linear || !dialect.layer_faults);
   return {replicates ? s.kv_replicator : 1, world.hardware, dialect};
 }
@@ -33,7 +35,8 @@ namespace detail {
 /// Collects findings about numbers, with hints that keep the world a multiple of its degrees.
 class Rules {
  public:
-  Rules(Diagnostics& out, const Strategy& s, const World& world) : out_(out), degrees_(degrees(s)), ranks_(world.ranks) {}
+  Rules(Diagnostics& out, const Strategy& s, const World& world)
+      : out_(out), degrees_(degrees(s)), ranks_(world.ranks) {}
 
   void add(std::string_view id, std::string_view message, std::string_view hint, Keys keys) {
     out_.push_back(finding(id, message, hint, keys));
@@ -101,7 +104,8 @@ Partition partition_layers(const Registry& parameters, const Strategy& s) {
     const Owner held = owner(parameter);
     if (held.kind != Owner::Kind::layer) continue;
     if (held.layer.value < 0 || held.layer.value >= most_layers)
-      fail("SP-PLAN-002", concat("a parameter belongs to layer ", held.layer), concat("layers 0 to ", most_layers - 1), {"parameters"});
+      fail("SP-PLAN-002", concat("a parameter belongs to layer ", held.layer), concat("layers 0 to ", most_layers - 1),
+           {"parameters"});
     const auto layer = static_cast<std::size_t>(held.layer.value);
     if (layer >= names.size()) names.resize(layer + 1);
     if (!names[layer].empty()) continue;
@@ -119,7 +123,8 @@ Partition partition_layers(const Registry& parameters, const Strategy& s) {
   } catch (const Error& error) {
     Diagnostics all = error.diagnostics();
     for (Diagnostic& one : all) one.id = rule("R16").id;
-    if (static_cast<Index>(s.pipeline_cuts.size()) + 1 != s.pipeline * s.virtual_pipeline)  // the first is about their number
+    if (static_cast<Index>(s.pipeline_cuts.size()) + 1 !=
+        s.pipeline * s.virtual_pipeline)  // the first is about their number
       for (const char* key : {"pipeline", "virtual_pipeline"}) all[0].origins.push_back({key, {}, 0, 0});
     throw Error(std::move(all));
   }
@@ -154,35 +159,50 @@ inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& 
   if (hf) {
     if (a.heads % kv == 0 && a.head_size() > 0)  // elsewhere the architecture is at fault
       for (Diagnostic& one : tensor::diagnose("attention", {a.heads, kv, a.head_size()}, t, options))
-        if (a.heads % t == 0 || one.id != "SP-TENSOR-008") out.push_back(std::move(one));  // R5 has said it in simpler words
+        if (a.heads % t == 0 || one.id != "SP-TENSOR-008")
+          out.push_back(std::move(one));  // R5 has said it in simpler words
     if (s.kv_replicator > 1 && !a.qkv_linear)
-      rules.add("SP-TENSOR-006", concat("kv_replicator ", s.kv_replicator, " without qkv_linear: NxDT keeps separate K and V layers and does not replicate them"),
+      rules.add("SP-TENSOR-006",
+                concat("kv_replicator ", s.kv_replicator,
+                       " without qkv_linear: NxDT keeps separate K and V layers and does not replicate them"),
                 "qkv_linear: true", {"kv_replicator", "qkv_linear"});
-    if (a.vocabulary_multiple == 0) rules.divides("R11", {"vocabulary", a.vocab, "vocab"}, {"tensor size", t, "tensor"});
+    if (a.vocabulary_multiple == 0)
+      rules.divides("R11", {"vocabulary", a.vocab, "vocab"}, {"tensor size", t, "tensor"});
   } else {
     if (kv != a.heads) rules.divides("R9", {"num_kv_heads", kv, "kv_heads"}, {"tensor size", t, "tensor"});
     rules.divides("R12", {"num_layers", a.layers, "layers"}, {"pipeline size", s.pipeline, "pipeline"});
     if (s.virtual_pipeline > 1 && a.layers % s.pipeline == 0)
-      rules.divides("R13", {"layers per pipeline rank", a.layers / s.pipeline, "layers"}, {"virtual pipeline size", s.virtual_pipeline, "virtual_pipeline"});
+      rules.divides("R13", {"layers per pipeline rank", a.layers / s.pipeline, "layers"},
+                    {"virtual pipeline size", s.virtual_pipeline, "virtual_pipeline"});
   }
   rules.divides("R10", {"ffn width", a.ffn, "ffn"}, {"tensor size", t, "tensor"});
-  if (a.experts > 0) rules.divides("SP-TENSOR-002", {"experts", a.experts, "experts"}, {"expert size", s.expert, "expert"});
+  if (a.experts > 0)
+    rules.divides("SP-TENSOR-002", {"experts", a.experts, "experts"}, {"expert size", s.expert, "expert"});
   if (s.expert > 1 && a.experts < 1)
-    rules.add("SP-TENSOR-002", concat("expert size ", s.expert, " for a model without experts"), "expert size 1", {"expert", "experts"});
+    rules.add("SP-TENSOR-002", concat("expert size ", s.expert, " for a model without experts"), "expert size 1",
+              {"expert", "experts"});
   if (checked_mul(s.pipeline, s.virtual_pipeline) > a.layers)
-    rules.add("R14", concat(a.layers, " layers for ", s.pipeline * s.virtual_pipeline, " stages (pipeline ", s.pipeline, " x virtual ", s.virtual_pipeline, ')'),
-              concat("at least ", s.pipeline * s.virtual_pipeline, " layers, or at most ", a.layers, " stages"), {"layers", "pipeline", "virtual_pipeline"});
+    rules.add("R14",
+              concat(a.layers, " layers for ", s.pipeline * s.virtual_pipeline, " stages (pipeline ", s.pipeline,
+                     " x virtual ", s.virtual_pipeline, ')'),
+              concat("at least ", s.pipeline * s.virtual_pipeline, " layers, or at most ", a.layers, " stages"),
+              {"layers", "pipeline", "virtual_pipeline"});
   else if (!s.pipeline_cuts.empty() && !model.parameters.empty())
     for (const Diagnostic& one : detail::cut_findings(model.parameters, s)) out.push_back(one);
   if (a.tied_embeddings && s.pipeline > 1)
-    rules.add("R30", concat("tied embeddings on ", s.pipeline, " pipeline stages: NxDT fails in the first backward pass"), "pipeline size 1, or untied embeddings",
-              {"tied_embeddings", "pipeline"});
+    rules.add("R30",
+              concat("tied embeddings on ", s.pipeline, " pipeline stages: NxDT fails in the first backward pass"),
+              "pipeline size 1, or untied embeddings", {"tied_embeddings", "pipeline"});
   if (s.expert > 1 && a.experts > 0 && dialect.nxd_limits)
-    rules.add("SP-MESH-010", concat("NxD cannot construct a model with experts on expert size ", s.expert), "expert size 1, or the strict dialect", {"expert"});
+    rules.add("SP-MESH-010", concat("NxD cannot construct a model with experts on expert size ", s.expert),
+              "expert size 1, or the strict dialect", {"expert"});
   const bool spread = rank_order(world, t) == RankOrder::spread;
   if (s.expert > 1 && (world.hardware == Hardware::trn2 || spread))
-    rules.add("R35", concat("NxD has no expert parallelism (size ", s.expert, ") on ", name(world.hardware), spread ? " with tensor size 4" : ""),
-              spread ? "another tensor size, or expert size 1" : "expert size 1", {"expert", spread ? "tensor" : "hardware"});
+    rules.add("R35",
+              concat("NxD has no expert parallelism (size ", s.expert, ") on ", name(world.hardware),
+                     spread ? " with tensor size 4" : ""),
+              spread ? "another tensor size, or expert size 1" : "expert size 1",
+              {"expert", spread ? "tensor" : "hardware"});
   return out;
 }
 
@@ -194,10 +214,12 @@ Diagnostics diagnose_weights(const Registry& parameters, const Mesh& mesh, const
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const auto& p = parameters[i];
     bool known = false;
-    for (const std::size_t other : seen) known = known || (sharding(parameters[other]) == sharding(p) && shape(parameters[other]) == shape(p));
+    for (const std::size_t other : seen)
+      known = known || (sharding(parameters[other]) == sharding(p) && shape(parameters[other]) == shape(p));
     if (known) continue;
     seen.push_back(i);
-    out.append(tensor::diagnose(name(p), sharding(p), shape(p), sharding(p).expert ? mesh.expert() : mesh.dense(), options));
+    out.append(
+        tensor::diagnose(name(p), sharding(p), shape(p), sharding(p).expert ? mesh.expert() : mesh.dense(), options));
   }
   return out;
 }
@@ -211,41 +233,50 @@ inline Diagnostics diagnose(const Training& training, const Strategy& s, const M
   if (training.global_batch > 0) {
     const Index step = checked_mul(training.micro_batch, data);
     if (training.global_batch % step != 0)
-      rules.add("R4", concat("global batch (", training.global_batch, ") is not a multiple of micro batch (", training.micro_batch, ") x data-parallel size (", data, ')'),
-                multiples_near(training.global_batch, step),
-                {"global_batch", "micro_batch"});
+      rules.add("R4",
+                concat("global batch (", training.global_batch, ") is not a multiple of micro batch (",
+                       training.micro_batch, ") x data-parallel size (", data, ')'),
+                multiples_near(training.global_batch, step), {"global_batch", "micro_batch"});
     const Index microbatches = training.global_batch / step;
     if (s.virtual_pipeline > 1 && microbatches % s.pipeline != 0)
-      rules.add("R15", concat("micro-batches per step (", microbatches, ") are not a multiple of the pipeline size (", s.pipeline, "), which interleaving needs"),
+      rules.add("R15",
+                concat("micro-batches per step (", microbatches, ") are not a multiple of the pipeline size (",
+                       s.pipeline, "), which interleaving needs"),
                 concat("global batch ", multiples_near(training.global_batch, s.pipeline * step)),
                 {"global_batch", "pipeline", "virtual_pipeline"});
   }
   if (training.sequence > 0) {
     rules.divides("R19", {"sequence length", training.sequence, "sequence"}, {"context size", s.context, "context"});
     if (s.sequence_parallel && s.context > 0 && training.sequence % s.context == 0)
-      rules.divides("R20", {"sequence of a context rank", training.sequence / s.context, "sequence"}, {"tensor size", s.tensor, "tensor"});
+      rules.divides("R20", {"sequence of a context rank", training.sequence / s.context, "sequence"},
+                    {"tensor size", s.tensor, "tensor"});
   }
   if (s.token_shuffle != 1) out.append(mesh.diagnose_token_shuffle(s.token_shuffle));
   return out;
 }
 
-/// Where NxD and NxDT are silently wrong for this job: strict lays out the right thing, compat what they do (NxD mesh and
-/// tensor sheet, 7.1). Pre: the mesh can be made.
+/// Where NxD and NxDT are silently wrong for this job: strict lays out the right thing, compat what they do (NxD mesh
+/// and tensor sheet, 7.1). Pre: the mesh can be made.
 inline Diagnostics differences(const Architecture& a, const Strategy& s, const Mesh& mesh) {
   Diagnostics out;
   detail::Rules rules(out, s, mesh.world());
   // Without its GQA layer NxD replicates nothing, and R7 and SP-TENSOR-006 have said so.
   const bool copies = a.family != Family::megatron && a.qkv_linear && s.kv_replicator > 1;
   if (copies && mesh.world().hardware == Hardware::trn2)
-    rules.add("SP-TENSOR-006", concat("NxD on trn2 repeats each K/V row ", s.kv_replicator, " times instead of each head, yet sums gradients as if copies were equal"),
+    rules.add("SP-TENSOR-006",
+              concat("NxD on trn2 repeats each K/V row ", s.kv_replicator,
+                     " times instead of each head, yet sums gradients as if copies were equal"),
               "strict repeats whole heads", {"kv_replicator"});
   else if (copies)
-    rules.add("SP-TENSOR-006", "NxD cuts queries in their natural order although K/V heads are interleaved: a model trained from scratch pairs heads unlike Hugging Face",
+    rules.add("SP-TENSOR-006",
+              "NxD cuts queries in their natural order although K/V heads are interleaved: a model trained from "
+              "scratch pairs heads unlike Hugging Face",
               "strict cuts queries with their KV head, as NxD's converter does", {"kv_replicator", "qkv_linear"});
   out.append(group_differences(mesh, s.zero1, copies ? s.kv_replicator : 1, s.token_shuffle));
   if (mesh.dialect().nxd_limits && s.pipeline > 1 && s.pipeline % 2 != 0)
-    rules.add("SP-MESH-010", concat("NxD cannot start an odd pipeline size (", s.pipeline, "): stage 0 finds no pair to receive from"), concat(s.pipeline - 1, " or ", s.pipeline + 1),
-              {"pipeline"});
+    rules.add("SP-MESH-010",
+              concat("NxD cannot start an odd pipeline size (", s.pipeline, "): stage 0 finds no pair to receive from"),
+              concat(s.pipeline - 1, " or ", s.pipeline + 1), {"pipeline"});
   if (s.zero1) out.append(zero::diagnose(mesh));
   return out;
 }
@@ -253,16 +284,19 @@ inline Diagnostics differences(const Architecture& a, const Strategy& s, const M
 namespace detail {
 
 /// All findings about a job; without a model those that do not depend on one.
-inline Diagnostics diagnose_job(const Model* model, const Strategy& asked, const World& world, const Training& training, const Dialect& dialect) {
+inline Diagnostics diagnose_job(const Model* model, const Strategy& asked, const World& world, const Training& training,
+                                const Dialect& dialect) {
   const Diagnostics of_mesh = diagnose(world, degrees(asked), dialect);
   const Diagnostics of_sizes = model != nullptr ? diagnose(model->architecture) : Diagnostics{};
   Diagnostics out = of_mesh;
   out.append(of_sizes);
   const auto at_most = [&out](const char* key, Index value) {
-    if (value > largest_size) out.push_back(finding("SP-PLAN-006", concat(key, " is ", value), concat("at most ", largest_size), {key}));
+    if (value > largest_size)
+      out.push_back(finding("SP-PLAN-006", concat(key, " is ", value), concat("at most ", largest_size), {key}));
   };
   const auto in_range = [&](const char* key, Index value, Index least) {
-    if (value < least) out.push_back(finding("SP-MESH-001", concat(key, " is ", value), concat("at least ", least), {key}));
+    if (value < least)
+      out.push_back(finding("SP-MESH-001", concat(key, " is ", value), concat("at least ", least), {key}));
     at_most(key, value);
   };
   at_most("tensor", asked.tensor);  // the mesh has looked at the least of these four, R7 and R29 do at that of two more
@@ -287,22 +321,25 @@ inline Diagnostics diagnose_job(const Model* model, const Strategy& asked, const
   if (model == nullptr) return out;
   out.append(differences(model->architecture, s, mesh));
   // The rules so far speak of a model's sizes; what they do not cover is told weight by weight.
-  if (!has_errors(out)) out.append(diagnose_weights(model->parameters, mesh, tensor_options(model->architecture, s, world, dialect)));
+  if (!has_errors(out))
+    out.append(diagnose_weights(model->parameters, mesh, tensor_options(model->architecture, s, world, dialect)));
   return out;
 }
 
 }  // namespace detail
 
-/// All findings about a job, errors and warnings, in one go; never throws for bad input. A plan can be made exactly when
-/// none of them is an error.
-inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& world, const Training& training = {}, const Dialect& dialect = strict) {
+/// All findings about a job, errors and warnings, in one go; never throws for bad input. A plan can be made exactly
+/// when none of them is an error.
+inline Diagnostics diagnose(const Model& model, const Strategy& s, const World& world, const Training& training = {},
+                            const Dialect& dialect = strict) {
   return detail::diagnose_job(&model, s, world, training, dialect);
 }
 
 /// All findings about a host's own registry: those that do not depend on a model, SP-PLAN-002 for one without
 /// parameters, and weights that do not divide (SP-TENSOR-*, R7).
 template <class Registry>
-Diagnostics diagnose_registry(const Registry& parameters, const Strategy& s, const World& world, const Training& training = {}, const Dialect& dialect = strict) {
+Diagnostics diagnose_registry(const Registry& parameters, const Strategy& s, const World& world,
+                              const Training& training = {}, const Dialect& dialect = strict) {
   Diagnostics out = detail::diagnose_job(nullptr, s, world, training, dialect);
   if (parameters.size() == 0) out.push_back(finding("SP-PLAN-002", "a plan without parameters", "at least one"));
   if (has_errors(out)) return out;

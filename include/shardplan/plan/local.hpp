@@ -38,7 +38,8 @@ constexpr Layout on_stages(const Layout& layout, Stages stages, Index pipeline) 
   return layout.pinned(pp, {stages.first.value % pipeline, stages.last.value % pipeline});
 }
 
-/// A parameter on one rank, or the rank's slice of its optimizer state. Refers to its plan and to the range it came from.
+/// A parameter on one rank, or the rank's slice of its optimizer state. Refers to its plan and to the range it came
+/// from.
 template <class Item>
 class LocalTensor {
  public:
@@ -87,11 +88,20 @@ class LocalTensors {
  public:
   using Item = std::remove_cvref_t<decltype(std::declval<const Registry&>()[0])>;
 
-  /// held: of these positions in the registry, and in `entries`, the slots that the rank holds. cut: which layout of a placement. place, expert_place: the rank
-  /// in the two views. type: of all tensors; none: their own.
-  LocalTensors(const Registry& registry, const Positions& held, Interval slots, const Entries& entries, const Placements& placements,
-               Layout Placement::*cut, const View& dense, const Place& dense_place, const Place& expert_place, std::optional<Dtype> type)
-      : registry_(&registry), held_(&held), slots_(slots), entries_(&entries), placements_(&placements), cut_(cut), pipeline_(dense.extent(pp)), rank_(dense_place[dense.at(pp)]), dtype_(type) {
+  /// held: of these positions in the registry, and in `entries`, the slots that the rank holds. cut: which layout of a
+  /// placement. place, expert_place: the rank in the two views. type: of all tensors; none: their own.
+  LocalTensors(const Registry& registry, const Positions& held, Interval slots, const Entries& entries,
+               const Placements& placements, Layout Placement::*cut, const View& dense, const Place& dense_place,
+               const Place& expert_place, std::optional<Dtype> type)
+      : registry_(&registry),
+        held_(&held),
+        slots_(slots),
+        entries_(&entries),
+        placements_(&placements),
+        cut_(cut),
+        pipeline_(dense.extent(pp)),
+        rank_(dense_place[dense.at(pp)]),
+        dtype_(type) {
     shards_.reserve(placements.size());
     for (const Placement& one : placements) shards_.push_back({one.*cut, one.rule.expert ? expert_place : dense_place});
   }
@@ -107,7 +117,8 @@ class LocalTensors {
     const StageId stage = stages.first.value % pipeline_ == rank_ ? stages.first : stages.last;
     return {item, (*placements_)[placement].*cut_, shards_[placement], stages, stage, dtype_ ? *dtype_ : dtype(item)};
   }
-  LocalTensor<Item> operator[](std::size_t) const&& = delete;  // keep the tensors: `const auto all = here.parameters();`
+  LocalTensor<Item> operator[](std::size_t) const&& =
+      delete;  // keep the tensors: `const auto all = here.parameters();`
   auto begin() const& noexcept { return IndexIterator<LocalTensors, LocalTensor<Item>>(*this, 0); }
   auto end() const& noexcept { return IndexIterator<LocalTensors, LocalTensor<Item>>(*this, size()); }
   void begin() const&& = delete;

@@ -1,9 +1,9 @@
 #pragma once
 #include <optional>
 
+#include <shardplan/pipeline/in_flight.hpp>
 #include <shardplan/plan/diagnose.hpp>
 #include <shardplan/plan/local.hpp>
-#include <shardplan/pipeline/in_flight.hpp>
 #include <shardplan/plan/memory.hpp>
 #include <shardplan/zero/rows.hpp>
 
@@ -32,7 +32,11 @@ class BasicPlan {
 
   /// Errors: those of diagnose_registry(), all at once; then those of the partition (R14, R16, SP-PLAN-002).
   BasicPlan(Registry parameters, const Strategy& strategy, const World& world, const PlanOptions& options = {})
-      : BasicPlan{diagnose_registry(parameters, strategy, world, options.training, options.dialect), std::move(parameters), strategy, world, options,
+      : BasicPlan{diagnose_registry(parameters, strategy, world, options.training, options.dialect),
+                  std::move(parameters),
+                  strategy,
+                  world,
+                  options,
                   tensor::Options{strategy.kv_replicator, world.hardware, options.dialect}} {}
 
   const Registry& parameters() const noexcept { return parameters_; }
@@ -53,7 +57,9 @@ class BasicPlan {
   /// Where parameter i of the registry sits, over its view: on the ranks of its stages.
   Layout layout(std::size_t i) const { return on_stages(placement(i).weight, stages(i), partition_.pipeline()); }
   /// Where its optimizer state sits: the same, cut further by ZeRO-1.
-  Layout optimizer_layout(std::size_t i) const { return on_stages(placement(i).state, stages(i), partition_.pipeline()); }
+  Layout optimizer_layout(std::size_t i) const {
+    return on_stages(placement(i).state, stages(i), partition_.pipeline());
+  }
   Stages stages(std::size_t i) const noexcept { return entries_[i].stages; }
   /// One rank's view of the plan. O(axes). Errors SP-PLAN-001.
   RankPlan<Registry> at(Rank rank) const&;
@@ -63,7 +69,8 @@ class BasicPlan {
   friend class RankPlan<Registry>;
 
   /// findings: what is known to be wrong with the job. Errors as above.
-  BasicPlan(Diagnostics findings, Registry parameters, const Strategy& strategy, const World& world, const PlanOptions& options, const tensor::Options& cuts)
+  BasicPlan(Diagnostics findings, Registry parameters, const Strategy& strategy, const World& world,
+            const PlanOptions& options, const tensor::Options& cuts)
       : parameters_((throw_errors(findings), std::move(parameters))),
         strategy_(arranged(strategy, world, options.dialect)),
         training_(options.training),
@@ -124,16 +131,25 @@ class BasicPlan {
       const Owner held = owner(parameters_[i]);
       Stages& stages = entries_[i].stages;
       switch (held.kind) {
-        case Owner::Kind::first: stages = {first, first}; break;
-        case Owner::Kind::last: stages = {last, last}; break;
-        case Owner::Kind::first_and_last: stages = {first, last}; break;
-        case Owner::Kind::layer: stages.first = stages.last = partition_.stage_of(held.layer); break;
+        case Owner::Kind::first:
+          stages = {first, first};
+          break;
+        case Owner::Kind::last:
+          stages = {last, last};
+          break;
+        case Owner::Kind::first_and_last:
+          stages = {first, last};
+          break;
+        case Owner::Kind::layer:
+          stages.first = stages.last = partition_.stage_of(held.layer);
+          break;
       }
     }
     // Positions grouped by pipeline rank: count, sum up, fill in.
     const auto for_each_holder = [&](auto&& f) {
       for (std::uint32_t i = 0; i < entries_.size(); ++i) {
-        const Index first_rank = partition_.pipeline_rank(stages(i).first), last_rank = partition_.pipeline_rank(stages(i).last);
+        const Index first_rank = partition_.pipeline_rank(stages(i).first),
+                    last_rank = partition_.pipeline_rank(stages(i).last);
         f(static_cast<std::size_t>(first_rank), i);
         if (last_rank != first_rank) f(static_cast<std::size_t>(last_rank), i);
       }
@@ -164,7 +180,10 @@ template <class Registry>
 class RankPlan {
  public:
   RankPlan(const BasicPlan<Registry>& plan, Rank rank)
-      : plan_(&plan), rank_(rank), place_(plan.mesh().dense().place(rank)), expert_place_(plan.mesh().expert().place(rank)) {}
+      : plan_(&plan),
+        rank_(rank),
+        place_(plan.mesh().dense().place(rank)),
+        expert_place_(plan.mesh().expert().place(rank)) {}
 
   Rank rank() const noexcept { return rank_; }
   const BasicPlan<Registry>& plan() const noexcept { return *plan_; }
@@ -193,7 +212,9 @@ class RankPlan {
 
  private:
   LocalTensors<Registry> tensors(Layout Placement::*cut, std::optional<Dtype> type) const {
-    return {plan_->parameters_, plan_->held_, plan_->slots(pipeline_rank()), plan_->entries_, plan_->placements_, cut, plan_->mesh().dense(), place_, expert_place_, type};
+    return {plan_->parameters_, plan_->held_, plan_->slots(pipeline_rank()), plan_->entries_,
+            plan_->placements_, cut,          plan_->mesh().dense(),         place_,
+            expert_place_,      type};
   }
   Rank neighbour(Index steps) const noexcept {
     const View& view = plan_->mesh().dense();
@@ -211,7 +232,9 @@ class RankPlan {
 
 template <class Registry>
 RankPlan<Registry> BasicPlan<Registry>::at(Rank rank) const& {
-  if (!mesh_.dense().contains(rank)) fail("SP-PLAN-001", concat("rank ", rank, " of a world of ", mesh_.size()), concat("0 to ", mesh_.size() - 1), {"rank"});
+  if (!mesh_.dense().contains(rank))
+    fail("SP-PLAN-001", concat("rank ", rank, " of a world of ", mesh_.size()), concat("0 to ", mesh_.size() - 1),
+         {"rank"});
   return {*this, rank};
 }
 
@@ -224,8 +247,8 @@ class ModelPlan : public BasicPlan<Registry> {
  public:
   /// Errors: every error that diagnose() finds, at once.
   ModelPlan(const Model& model, const Strategy& strategy, const World& world, const PlanOptions& options = {})
-      : Base(diagnose(model, strategy, world, options.training, options.dialect), model.parameters, strategy, world, options,
-             tensor_options(model.architecture, strategy, world, options.dialect)),
+      : Base(diagnose(model, strategy, world, options.training, options.dialect), model.parameters, strategy, world,
+             options, tensor_options(model.architecture, strategy, world, options.dialect)),
         name_(model.name),
         architecture_(model.architecture) {}
 
@@ -239,14 +262,17 @@ class ModelPlan : public BasicPlan<Registry> {
     place[Base::mesh().dense().at(pp)] = pipeline_rank;
     const auto here = Base::at(Base::mesh().dense().rank(place));
     const auto states = here.optimizer_shards();
-    RankLoad out{.parameters = here.parameters().elements(), .optimizer_elements = states.elements(), .data = Base::mesh().data()};
+    RankLoad out{.parameters = here.parameters().elements(),
+                 .optimizer_elements = states.elements(),
+                 .data = Base::mesh().data()};
     for (const auto& state : states)
       if (state.shard().elements() > out.largest_update) out.largest_update = state.shard().elements();
     for (Index chunk = 0; chunk < partition.chunks(); ++chunk) {
       const StageId stage = partition.stage(pipeline_rank, chunk);
       const Interval layers = partition.layers_of(stage);
       ChunkLayers held;
-      for (Index layer = layers.begin; layer < layers.end; ++layer) ++(architecture_.is_moe(layer) ? held.moe : held.dense);
+      for (Index layer = layers.begin; layer < layers.end; ++layer)
+        ++(architecture_.is_moe(layer) ? held.moe : held.dense);
       out.chunks.push_back(held);
       out.embedding = out.embedding || stage == partition.embedding_stage();
       out.head = out.head || stage == partition.head_stage();
@@ -261,7 +287,8 @@ class ModelPlan : public BasicPlan<Registry> {
   /// Device memory of a rank of that pipeline rank at its peak; without activations where the sequence is not known.
   Memory memory(Index pipeline_rank) const {
     Strategy as_laid_out = Base::strategy();
-    as_laid_out.kv_replicator = tensor_options(architecture_, Base::strategy(), Base::world(), Base::dialect()).kv_replicator;
+    as_laid_out.kv_replicator =
+        tensor_options(architecture_, Base::strategy(), Base::world(), Base::dialect()).kv_replicator;
     return rank_memory(architecture_, as_laid_out, Base::training(), load(pipeline_rank));
   }
 

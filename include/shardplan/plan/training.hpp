@@ -57,9 +57,8 @@ inline constexpr RecomputeModule recompute_table[] = {
 /// modules          read where it is selective; names that NxDT does not know it drops
 /// findings         gets R21 for such names, and where no known one is left
 /// Source           configuration sheet, R21; cost-model sheet, B3
-inline Recompute recompute_from_keys(Family family, std::string_view granularity,
-                                     const Names& modules, bool flash_attention,
-                                     Diagnostics& findings) {
+inline Recompute recompute_from_keys(Family family, std::string_view granularity, const Names& modules,
+                                     bool flash_attention, Diagnostics& findings) {
   Recompute out;
   out.layer = granularity == "full";
   if (granularity != "selective") {

@@ -137,8 +137,7 @@ inline std::string cut_words(const Sharding& rule, const Layout& layout) {
 
 /// The runs of one dimension of a shard, `0:4008`, `gate 0:896 + up 28672:29568`, `pad 3`; `:` for all of it.
 /// extent: of the whole tensor. parts: names for its ranges, may be empty. Of over `most` runs the first are told.
-inline std::string range_words(Shard::Runs runs, Index extent, std::span<const Part> parts,
-                               std::size_t most = 6) {
+inline std::string range_words(Shard::Runs runs, Index extent, std::span<const Part> parts, std::size_t most = 6) {
   if (runs.size() == 1 && runs[0].start == 0 && runs[0].length == extent) return ":";
   if (runs.empty()) return "none";
   std::string out;

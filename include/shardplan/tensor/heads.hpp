@@ -72,7 +72,8 @@ inline std::string usable_copies(const Heads& heads, Index queries, Index tensor
     if (tensor % copies == 0 && heads.key_value * copies % tensor == 0 && meets)
       out += concat(out.empty() ? "kv_replicator " : " or ", copies);
   }
-  return out.empty() ? concat("a tensor size that divides the KV heads, as ", divisors_near(heads.key_value, tensor)) : out;
+  return out.empty() ? concat("a tensor size that divides the KV heads, as ", divisors_near(heads.key_value, tensor))
+                     : out;
 }
 }  // namespace detail
 
@@ -87,8 +88,8 @@ inline Diagnostics diagnose(std::string_view label, const Heads& heads, Index te
   const Index queries = padded > heads.query ? padded : heads.query;
   const auto usable = [&] { return detail::usable_copies(heads, queries, tensor, options.dialect); };
   if (copies < 1 || tensor % copies != 0) {
-    check.refuse_if(true, "R7", concat("tensor size ", tensor, " is not a multiple of kv_replicator ", copies), usable(),
-                    {"kv_replicator", "tensor"});
+    check.refuse_if(true, "R7", concat("tensor size ", tensor, " is not a multiple of kv_replicator ", copies),
+                    usable(), {"kv_replicator", "tensor"});
     return check.take();
   }
   if (checked_mul(heads.key_value, copies) % tensor != 0)

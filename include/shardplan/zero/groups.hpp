@@ -38,7 +38,8 @@ struct Hop {
 ///
 /// Errors   SP-ZERO-003
 /// Post     divisors multiply to data x context; scattered in turn, a gradient ends where groups() puts it, but for a
-///          dense one with plain_expert_view where mixes_expert_groups(): there NxD brings some ranks rows of other owners
+///          dense one with plain_expert_view where mixes_expert_groups(): there NxD brings some ranks rows of other
+///          owners
 /// Source   ZeRO sheet, 3.2 and 3.3
 constexpr InlineVector<Hop, 2> reduction(const Mesh& mesh, bool expert) {
   const Index far = mesh.expert_data(), near = mesh.degrees().expert;
