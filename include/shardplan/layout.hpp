@@ -8,9 +8,11 @@
 ///   prove_coverage             every element as often as declared              layout/coverage.hpp
 ///   FlatLayout                 tensors behind one another in a cut buffer      layout/flat.hpp
 ///   extract, assemble          values in and out                               layout/copy.hpp
+///   relabel                    which process plays which rank of a new layout  layout/relabel.hpp
 ///
 /// A layout is a function of a place, never of a rank: rank order is the view's business. Of the six cuts only `split`
 /// reads the place; copies on several ranks are no cut but an axis, or part of one, that no split names.
 #include <shardplan/layout/copy.hpp>
 #include <shardplan/layout/coverage.hpp>
 #include <shardplan/layout/flat.hpp>
+#include <shardplan/layout/relabel.hpp>

@@ -15,6 +15,7 @@
 ///   GQAQKVColumnParallelLinear    queries, keys and values                                      tensor/qkv.hpp
 ///   Routing                       the checks of an MoE block                                    tensor/routing.hpp
 ///   sequence_layout, ...          activations and batches along the sequence                    tensor/activations.hpp
+///   zigzag_layout, ...            sequences and documents with balanced causal attention        tensor/zigzag.hpp
 ///   Collective, Communication     the operators between parallel regions                        tensor/collectives.hpp
 ///   communication                 what a layer sends                                            tensor/layer_collectives.hpp
 ///
@@ -39,3 +40,4 @@
 #include <shardplan/tensor/qkv.hpp>
 #include <shardplan/tensor/routing.hpp>
 #include <shardplan/tensor/weight.hpp>
+#include <shardplan/tensor/zigzag.hpp>

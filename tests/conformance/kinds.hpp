@@ -10,6 +10,7 @@ Kinds layer_kinds();
 Kinds model_kinds();
 Kinds pipeline_kinds();
 Kinds zero_kinds();
+Kinds context_kinds();
 Kinds config_kinds();
 Kinds uncovered_kinds();
 

@@ -28,7 +28,7 @@ struct Counts {
 
 Kinds all_kinds() {
   Kinds out;
-  for (const auto& some : {mesh_kinds(), shard_kinds(), layer_kinds(), model_kinds(), pipeline_kinds(), zero_kinds(),
+  for (const auto& some : {mesh_kinds(), shard_kinds(), layer_kinds(), model_kinds(), pipeline_kinds(), zero_kinds(), context_kinds(),
                            config_kinds(), uncovered_kinds()})
     out.insert(out.end(), some.begin(), some.end());
   return out;

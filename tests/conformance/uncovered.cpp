@@ -50,11 +50,6 @@ Kinds uncovered_kinds() {
          return has(o, {"layout", "coalesce"}) || has(o, {"op", "a", "b"}) || has(o, {"op", "a", "cotarget"});
        },
        nullptr},
-      {"context-parallel zigzag", element,
-       [](const Json& o, const Json&) {
-         return has(o, {"cp", "mode", "ranges_by_cp_rank"});
-       },
-       nullptr},
       // running a plan
       {"pipeline schedule", element,
        [](const Json& o, const Json&) {

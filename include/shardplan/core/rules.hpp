@@ -104,6 +104,7 @@ inline constexpr Rule rule_table[] = {
     {"SP-TENSOR-009", Severity::error, "NxD's checkpoint converter can lay out the heads"},
     {"SP-TENSOR-010", Severity::error, "a tensor has the shape that its layer expects"},
     {"SP-TENSOR-011", Severity::error, "sizes of a layer are positive"},
+    {"SP-TENSOR-012", Severity::error, "the starts of documents begin at 0 and never decrease"},
     // pipeline
     {"SP-PIPELINE-001", Severity::error, "at least one layer for every stage"},
     {"SP-PIPELINE-002", Severity::error, "cuts name distinct existing modules, one between two stages"},

@@ -9,6 +9,7 @@ namespace shardplan::tensor {
 enum class Uneven : std::uint8_t {
   refuse,  ///< as NxD does
   chunk,   ///< parts of ceil(n / ranks), the last ones shorter or empty: torch.chunk
+  pad,     ///< padded to the next size that divides
 };
 
 /// The label that a loss is to skip.
@@ -22,6 +23,7 @@ inline Chain sequence_chain(const Shape& shape, std::size_t dim, const View& vie
     fail("SP-TENSOR-007",
          concat("a sequence of ", shape[dim], " does not divide over ", ranks, ' ', axis.name(), " ranks"),
          multiples_near(shape[dim], ranks), {"sequence"});
+  if (uneven == Uneven::pad) return pad_to_multiple(ranks) | split(axis);
   return uneven == Uneven::chunk ? split(axis).ceil() : split(axis);
 }
 
