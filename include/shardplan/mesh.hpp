@@ -12,9 +12,17 @@
 ///   defects                where that contradicts the mesh                                mesh/defects.hpp
 ///   group_differences      which groups of a job NxD builds otherwise, without a look     mesh/differences.hpp
 ///   experts_of             which experts an expert rank holds                             mesh/experts.hpp
+///   mcore::...             order strings, two grids and all groups of Megatron-Core        mesh/megatron_groups.hpp
+///   ProcessTopology, ...   the topologies of DeepSpeed                                    mesh/deepspeed.hpp
+///   DeviceMesh             the meshes of PyTorch, over any list of ranks                  mesh/device_mesh.hpp
+///   torus_view             an order of ranks that suits a torus, as JAX finds it          mesh/torus.hpp
 ///
 /// Every query is O(axes) and independent of the number of ranks; nothing here stores a list of them.
+#include <shardplan/mesh/deepspeed.hpp>
 #include <shardplan/mesh/defects.hpp>
+#include <shardplan/mesh/device_mesh.hpp>
 #include <shardplan/mesh/differences.hpp>
 #include <shardplan/mesh/experts.hpp>
 #include <shardplan/mesh/grid.hpp>
+#include <shardplan/mesh/megatron_groups.hpp>
+#include <shardplan/mesh/torus.hpp>

@@ -7,8 +7,14 @@
 #include <shardplan/pipeline/modules.hpp>
 #include <shardplan/pipeline/nxd.hpp>
 #include <shardplan/pipeline/partition.hpp>
+#include <shardplan/pipeline/schedules/deepspeed.hpp>
+#include <shardplan/pipeline/schedules/gpipe.hpp>
+#include <shardplan/pipeline/schedules/megatron.hpp>
+#include <shardplan/pipeline/schedules/nxd.hpp>
+#include <shardplan/pipeline/schedules/pytorch.hpp>
+#include <shardplan/pipeline/schedules/zero_bubble.hpp>
 
-/// The pipeline room: which layers each pipeline stage holds.
+/// The pipeline room: which layers each pipeline stage holds, and what it does when.
 ///
 /// Everything ends in one value, a `Partition`: an interval of layers a stage, and stages that go round the pipeline
 /// ranks. Its makers differ only in the rule that sets the bounds:
@@ -32,6 +38,10 @@
 /// `StagedModel` (modules.hpp) goes further than layers: from the modules of a traced model and its cuts to the
 /// parameters, local names, stage inputs and tied weights of every stage. `StageLayout` (layout_string.hpp) is
 /// Megatron's layout string, `in_flight` (in_flight.hpp) the number of activations a rank holds.
+///
+/// What a rank does is a `Schedule` (schedule.hpp): steps of tasks, each computed when asked for, so that a million
+/// microbatches need no memory. Its makers stand in schedules/, one header for each system: nxd, gpipe, megatron,
+/// deepspeed, pytorch, zero_bubble.
 ///
 /// The makers are separate functions and not one with a mode, because they take different inputs and refuse different
 /// things. Stages are numbered chunk * pipeline + rank everywhere; no other placement makes layouts today.

@@ -11,6 +11,11 @@ Kinds model_kinds();
 Kinds pipeline_kinds();
 Kinds zero_kinds();
 Kinds context_kinds();
+Kinds xla_kinds();
+Kinds transfer_kinds();
+Kinds schedule_kinds();
+Kinds device_kinds();
+Kinds megatron_rank_kinds();
 Kinds config_kinds();
 Kinds uncovered_kinds();
 

@@ -74,6 +74,7 @@ inline constexpr Rule rule_table[] = {
     {"SP-MESH-011", Severity::warning, "NxD reduces a degree to the world size without a word"},
     {"SP-MESH-012", Severity::warning, "NxD builds this group differently"},
     {"SP-MESH-013", Severity::error, "a placement of experts has a row for every expert rank and places every expert"},
+    {"SP-MESH-014", Severity::error, "a rank order of another system is well formed and fits the world"},
     // layout
     {"SP-LAYOUT-001", Severity::error, "an exact cut divides its dimension"},
     {"SP-LAYOUT-002", Severity::error, "the parts of a cut cover its dimension"},
@@ -86,6 +87,8 @@ inline constexpr Rule rule_table[] = {
     {"SP-LAYOUT-009", Severity::error, "extents are not negative"},
     {"SP-LAYOUT-010", Severity::error, "a host buffer has the size of the tensor or shard"},
     {"SP-LAYOUT-011", Severity::error, "entries of a flat buffer are in order and do not overlap"},
+    {"SP-LAYOUT-012", Severity::error, "placements, partition specs, tile assignments and CuTe layouts are well formed"},
+    {"SP-LAYOUT-013", Severity::error, "both layouts of a transfer are of one tensor, and the source holds all of it"},
     // model
     {"SP-MODEL-001", Severity::error, "the model is one of the hub"},
     {"SP-MODEL-002", Severity::error, "sizes of an architecture are positive"},
@@ -117,6 +120,7 @@ inline constexpr Rule rule_table[] = {
     {"SP-PIPELINE-009", Severity::error, "stage bounds start at 0 and never decrease"},
     {"SP-PIPELINE-010", Severity::error, "costs of a partition are not negative"},
     {"SP-PIPELINE-011", Severity::error, "a module reads what stands before it, names are distinct, ties name parameters"},
+    {"SP-PIPELINE-012", Severity::error, "a schedule exists for these stages, chunks and microbatches"},
     // zero
     {"SP-ZERO-001", Severity::error, "ZeRO-1 cuts dimension 0, so a parameter has one"},
     {"SP-ZERO-002", Severity::error, "the sharding group has a positive size"},
