@@ -1,12 +1,11 @@
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <shardplan/layout/cute.hpp>
 #include <shardplan/layout/shard.hpp>
 #include <shardplan/layout/shardy.hpp>
 #include <shardplan/mesh/torus.hpp>
 
 #include "kinds.hpp"
+#include "sha256.hpp"
 
 /// Shardings of XLA and JAX, meshes on a torus, the layout algebra of CuTe.
 namespace conformance {
@@ -88,51 +87,6 @@ void check_xla_sharding(const Field& object) {
     std::sort(tiles.begin(), tiles.end(), [&](const Json& a, const Json& b) { return position(a) < position(b); });
     object.expect("tiles", tiles);
   });
-}
-
-/// SHA-256 of a text, in hexadecimal digits (FIPS 180-4).
-std::string sha256(std::string text) {
-  // 32 bits behind the point.
-  const auto fraction = [](long double root) {
-    return static_cast<std::uint32_t>((root - std::floor(root)) * 4294967296.0L);
-  };
-  std::array<std::uint32_t, 64> keys{};
-  std::array<std::uint32_t, 8> state{};
-  std::size_t found = 0;
-  for (Index n = 2; found < keys.size(); ++n) {
-    bool prime = true;
-    for (Index d = 2; d * d <= n; ++d) prime = prime && n % d != 0;
-    if (!prime) continue;
-    if (found < state.size()) state[found] = fraction(std::sqrt(static_cast<long double>(n)));
-    keys[found++] = fraction(std::cbrt(static_cast<long double>(n)));
-  }
-  const std::uint64_t bits = text.size() * 8;
-  text += '\x80';
-  while (text.size() % 64 != 56) text += '\0';
-  for (int shift = 56; shift >= 0; shift -= 8) text += static_cast<char>(bits >> shift & 0xff);
-  const auto turn = [](std::uint32_t x, int by) { return x >> by | x << (32 - by); };
-  for (std::size_t block = 0; block < text.size(); block += 64) {
-    std::array<std::uint32_t, 64> words{};
-    for (std::size_t i = 0; i < 64; ++i) words[i / 4] = words[i / 4] << 8 | static_cast<unsigned char>(text[block + i]);
-    for (std::size_t i = 16; i < 64; ++i) {
-      const std::uint32_t a = words[i - 15], b = words[i - 2];
-      words[i] =
-          words[i - 16] + (turn(a, 7) ^ turn(a, 18) ^ a >> 3) + words[i - 7] + (turn(b, 17) ^ turn(b, 19) ^ b >> 10);
-    }
-    auto [a, b, c, d, e, f, g, h] = state;
-    for (std::size_t i = 0; i < 64; ++i) {
-      const std::uint32_t first =
-          h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + keys[i] + words[i];
-      const std::uint32_t second = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
-      h = g, g = f, f = e, e = d + first, d = c, c = b, b = a, a = first + second;
-    }
-    const std::array<std::uint32_t, 8> added{a, b, c, d, e, f, g, h};
-    for (std::size_t i = 0; i < 8; ++i) state[i] += added[i];
-  }
-  std::string out;
-  for (const std::uint32_t word : state)
-    for (int shift = 28; shift >= 0; shift -= 4) out += "0123456789abcdef"[word >> shift & 15];
-  return out;
 }
 
 void check_torus_mesh(const Field& object) {

@@ -6,18 +6,12 @@
 #include <vector>
 
 #include "../thrown.hpp"
+#include "members.hpp"
 
 using namespace shardplan;
 
 namespace {
 
-using List = std::vector<Index>;
-
-List members(const Group& group) {
-  List out;
-  for (const Rank rank : group) out.push_back(rank.value);
-  return out;
-}
 List members(const std::optional<Group>& group) { return group ? members(*group) : List{}; }
 
 const ProcessTopology topologies[] = {ProcessTopology({"pipe", "data", "model"}, {3, 2, 4}),

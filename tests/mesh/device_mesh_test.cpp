@@ -6,18 +6,12 @@
 #include <vector>
 
 #include "../thrown.hpp"
+#include "members.hpp"
 
 using namespace shardplan;
 
 namespace {
 
-using List = std::vector<Index>;
-
-List members(const Group& group) {
-  List out;
-  for (const Rank rank : group) out.push_back(rank.value);
-  return out;
-}
 std::vector<List> lists(const DeviceMesh::Groups& groups) {
   std::vector<List> out;
   for (const Group& group : groups) out.push_back(members(group));

@@ -7,6 +7,17 @@
 /// fills what would be a bubble (pipeline sheet, 2.7 and 2.8).
 namespace shardplan::pipeline {
 
+namespace detail {
+
+/// The step that a phase begins with, from the lengths of all phases.
+constexpr Index sum_of_first(Index phase, const Index (&lengths)[8]) {
+  Index out = 0;
+  for (Index p = 0; p < phase; ++p) out += lengths[p];
+  return out;
+}
+
+}  // namespace detail
+
 /// Two chunks in a V: the rank's first stages fill the pipeline, its second ones drain it. Made for at least 2 P - 1
 /// microbatches; with fewer, the passes of those that do not exist are left out.
 struct ZbvRule {
@@ -81,9 +92,7 @@ struct ZbvRule {
     const Index ranks = run.pipeline, r = run.rank;
     const Index lengths[phases] = {2 * (ranks - r) - 1, r, ranks - r, 2 * (virtual_microbatches() - ranks), r,
                                    ranks - r,           r, r};
-    Index out = 0;
-    for (Index p = 0; p < phase; ++p) out += lengths[p];
-    return out;
+    return detail::sum_of_first(phase, lengths);
   }
 };
 
@@ -164,9 +173,7 @@ struct DualPipeRule {
     const Index inner = depth - position - 1, outer = position + 1;
     const Index lengths[phases] = {2 * inner, outer, inner, 2 * (count - 2 * depth + outer),
                                    2 * inner, outer, inner, outer};
-    Index out = 0;
-    for (Index p = 0; p < phase; ++p) out += lengths[p];
-    return out;
+    return detail::sum_of_first(phase, lengths);
   }
 
   /// The first backward of phase 5 that leaves its weight half for later, of 2 (position + 1).
