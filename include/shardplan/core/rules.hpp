@@ -75,6 +75,7 @@ inline constexpr Rule rule_table[] = {
     {"SP-MESH-012", Severity::warning, "NxD builds this group differently"},
     {"SP-MESH-013", Severity::error, "a placement of experts has a row for every expert rank and places every expert"},
     {"SP-MESH-014", Severity::error, "a rank order of another system is well formed and fits the world"},
+    {"SP-MESH-015", Severity::error, "two rank orders that are compared have the same ranks and axes"},
     // layout
     {"SP-LAYOUT-001", Severity::error, "an exact cut divides its dimension"},
     {"SP-LAYOUT-002", Severity::error, "the parts of a cut cover its dimension"},
@@ -121,6 +122,11 @@ inline constexpr Rule rule_table[] = {
     {"SP-PIPELINE-010", Severity::error, "costs of a partition are not negative"},
     {"SP-PIPELINE-011", Severity::error, "a module reads what stands before it, names are distinct, ties name parameters"},
     {"SP-PIPELINE-012", Severity::error, "a schedule exists for these stages, chunks and microbatches"},
+    {"SP-PIPELINE-013", Severity::error, "a schedule comes to its end: no ranks wait for one another in a circle"},
+    {"SP-PIPELINE-014", Severity::error, "every send has its receive, on the rank that needs it"},
+    {"SP-PIPELINE-015", Severity::error, "every microbatch passes every stage once forward and once backward"},
+    {"SP-PIPELINE-016", Severity::error, "costs of a simulation are not negative, one for every stage or one for all"},
+    {"SP-PIPELINE-017", Severity::error, "the schedule is one of the known ones"},
     // zero
     {"SP-ZERO-001", Severity::error, "ZeRO-1 cuts dimension 0, so a parameter has one"},
     {"SP-ZERO-002", Severity::error, "the sharding group has a positive size"},
@@ -135,6 +141,9 @@ inline constexpr Rule rule_table[] = {
     {"SP-PLAN-004", Severity::warning, "the plan does not fit the device memory"},
     {"SP-PLAN-005", Severity::note,    "an assumption made for a value that no input gives, or an input that no plan takes up"},
     {"SP-PLAN-006", Severity::error, "degrees, batch and sequence fit 32 bits"},
+    {"SP-PLAN-007", Severity::warning, "a gradient is the mean over the data of all ranks"},
+    {"SP-PLAN-008", Severity::warning, "the gradient norm counts every parameter once"},
+    {"SP-PLAN-009", Severity::warning, "copies of a parameter get equal gradients"},
     // config
     {"SP-CONFIG-001", Severity::error,   "the file can be read"},
     {"SP-CONFIG-002", Severity::error,   "the file is at most 16 MiB"},

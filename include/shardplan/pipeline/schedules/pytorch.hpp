@@ -144,9 +144,6 @@ constexpr Schedule<PytorchInterleavedRule> pytorch_zero_bubble(const Workload& r
   return Schedule(PytorchInterleavedRule{run, pytorch_group(run), PytorchInterleavedRule::Kind::zero_bubble, listing});
 }
 
-/// The tasks of all pipeline ranks.
-using TaskLists = std::vector<std::vector<Task>>;
-
 /// Idle slots wherever, all ranks going slot by slot, a forward or a whole backward has no input yet. As in PyTorch an
 /// input half is never waited for.
 ///
