@@ -19,4 +19,5 @@ int main(int argc, char** argv) {
   for (const auto& s : here.optimizer_shards()) state += s.shard().elements();
   std::printf("optimizer state: 3 x %ld elements\n", state);
   for (const sp::Rank peer : here.group(sp::dp)) std::printf("data-parallel peer %ld\n", peer.value);
+  for (const auto& task : here.schedule(8)) std::printf("%s\n", sp::concat(task).c_str());
 }

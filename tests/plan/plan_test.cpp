@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -33,6 +34,34 @@ sp::Index held_by_all(const sp::Plan& plan, std::size_t i) {
 }  // namespace
 
 TEST_SUITE("plan") {
+  TEST_CASE("plan: a rank's schedule is the one its memory is counted by") {
+    for (const sp::Index chunks : {1, 2, 3})
+      for (const sp::Index pipeline : {2, 3, 4})
+        for (const sp::Index microbatches : {pipeline, 2 * pipeline, 5 * pipeline}) {
+          const sp::Model model = sp::llama(
+              {.layers = 12, .hidden = 64, .ffn = 48, .heads = 16, .kv_heads = 8, .vocab = 96, .qkv_linear = true});
+          const sp::Plan plan(
+              model, {.tensor = 2, .pipeline = pipeline, .virtual_pipeline = chunks}, {.ranks = 4 * pipeline},
+              {.training = {.global_batch = 2 * microbatches, .micro_batch = 1, .sequence = 128}});
+          REQUIRE(plan.microbatches() == microbatches);
+          for (sp::Index r = 0; r < plan.world().ranks; ++r) {
+            const auto here = plan.at(r);
+            sp::Index alive = 0, peak = 0, forwards = 0, backwards = 0;
+            for (const auto& task : here.schedule(microbatches)) {
+              if (task.kind == sp::pipeline::TaskKind::forward) ++forwards, peak = std::max(peak, ++alive);
+              if (task.kind == sp::pipeline::TaskKind::backward) ++backwards, --alive;
+              if (sp::pipeline::is_send(task.kind) && task.kind == sp::pipeline::TaskKind::send_forward)
+                CHECK(task.peer == plan.at(here.next()).pipeline_rank());
+              if (task.kind == sp::pipeline::TaskKind::send_backward)
+                CHECK(task.peer == plan.at(here.previous()).pipeline_rank());
+            }
+            CHECK(forwards == microbatches * chunks);
+            CHECK(backwards == forwards);
+            CHECK(peak == plan.load(here.pipeline_rank()).in_flight);
+          }
+        }
+  }
+
   TEST_CASE("plan: the ranks of a tensor group hold every parameter once, K and V heads kv_replicator times") {
     for (const sp::Index copies : {1, 2, 4}) {
       for (const sp::Hardware hardware : {sp::Hardware::trn1, sp::Hardware::trn2, sp::Hardware::trn3}) {

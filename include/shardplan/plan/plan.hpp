@@ -1,7 +1,7 @@
 #pragma once
 #include <optional>
 
-#include <shardplan/pipeline/in_flight.hpp>
+#include <shardplan/pipeline/schedules/nxd.hpp>
 #include <shardplan/plan/diagnose.hpp>
 #include <shardplan/plan/local.hpp>
 #include <shardplan/plan/memory.hpp>
@@ -209,6 +209,13 @@ class RankPlan {
   LocalTensors<Registry> parameters() const { return tensors(&Placement::weight, {}); }
   /// The rank's slices of the optimizer state of those parameters, one for each.
   LocalTensors<Registry> optimizer_shards() const { return tensors(&Placement::state, plan_->storage().state_dtype); }
+
+  /// What the rank does in a step of that many micro-batches, lazily: 1F1B, or interleaved where it has several chunks.
+  /// Peers are pipeline ranks. Errors SP-PIPELINE-012 no such schedule, e.g. micro-batches that no interleaving takes.
+  pipeline::Schedule<pipeline::NxdTrainRule> schedule(Index microbatches) const {
+    const Partition& stages = plan_->partition();
+    return pipeline::nxd_train({microbatches, stages.pipeline(), pipeline_rank(), stages.chunks()}, plan_->dialect());
+  }
 
  private:
   LocalTensors<Registry> tensors(Layout Placement::*cut, std::optional<Dtype> type) const {

@@ -2,7 +2,8 @@
 #include <initializer_list>
 
 #include <shardplan/core/dialect.hpp>
-#include <shardplan/pipeline/schedules/deepspeed.hpp>
+#include <shardplan/pipeline/in_flight.hpp>
+#include <shardplan/pipeline/schedule.hpp>
 
 /// The schedules of neuronx-distributed, task by task and step by step (pipeline sheet, 2.1 to 2.4).
 ///
@@ -160,6 +161,31 @@ constexpr Schedule<NxdInterleavedRule> nxd_interleaved(const Workload& run, NxdI
          {"pipeline"});
   if (run.microbatches <= run.pipeline) options.fused_send_recv = options.fused_fwd_bwd = false;
   return Schedule(NxdInterleavedRule{run, options});
+}
+
+/// Of these two the one that NxD's trainer runs: interleaved where a rank has several chunks.
+struct NxdTrainRule {
+  Workload run;
+  NxdInterleavedOptions options;
+
+  constexpr Index steps() const {
+    return run.chunks == 1 ? Nxd1f1bRule{run}.steps() : NxdInterleavedRule{run, options}.steps();
+  }
+  constexpr Step step(Index k) const {
+    return run.chunks == 1 ? Nxd1f1bRule{run}.step(k) : NxdInterleavedRule{run, options}.step(k);
+  }
+};
+
+/// What NxD runs to train: 1F1B, or with several chunks its interleaved schedule in the exchange order that it picks.
+///
+/// Post     in_flight(...) forwards alive at most
+/// Errors   those of nxd_1f1b and nxd_interleaved
+/// Source   pipeline sheet, 2.3 and 2.4
+constexpr Schedule<NxdTrainRule> nxd_train(const Workload& run, const Dialect& dialect = strict) {
+  if (run.chunks == 1) return Schedule(NxdTrainRule{nxd_1f1b(run).rule().run, {}});
+  const auto interleaved =
+      nxd_interleaved(run, {.odd_even = odd_even_exchange(run.microbatches, run.pipeline)}, dialect);
+  return Schedule(NxdTrainRule{run, interleaved.rule().options});
 }
 
 }  // namespace shardplan::pipeline
