@@ -19,8 +19,8 @@ using shardplan::Index;
 
 /// Keys that say something to people and nothing to a program.
 inline bool is_commentary(std::string_view key) {
-  for (const std::string_view known :
-       {"note", "description", "source", "sources", "text", "reason", "type", "why", "detail", "nxd_limit_only"})
+  for (const std::string_view known : {"note", "description", "source", "sources", "text", "reason", "type", "why",
+                                       "detail", "nxd_limit_only", "torch"})
     if (key == known) return true;
   return false;
 }
