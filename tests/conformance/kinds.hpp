@@ -11,6 +11,7 @@ Kinds model_kinds();
 Kinds pipeline_kinds();
 Kinds zero_kinds();
 Kinds context_kinds();
+Kinds optim_kinds();
 Kinds data_kinds();
 Kinds xla_kinds();
 Kinds transfer_kinds();

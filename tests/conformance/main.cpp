@@ -29,8 +29,8 @@ struct Counts {
 Kinds all_kinds() {
   Kinds out;
   for (const auto& some : {mesh_kinds(), shard_kinds(), layer_kinds(), model_kinds(), pipeline_kinds(), zero_kinds(),
-                           context_kinds(), data_kinds(), xla_kinds(), transfer_kinds(), schedule_kinds(),
-                           device_kinds(), megatron_rank_kinds(), config_kinds(), uncovered_kinds()})
+                           context_kinds(), optim_kinds(), data_kinds(), xla_kinds(), transfer_kinds(),
+                           schedule_kinds(), device_kinds(), megatron_rank_kinds(), config_kinds(), uncovered_kinds()})
     out.insert(out.end(), some.begin(), some.end());
   return out;
 }

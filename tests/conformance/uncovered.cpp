@@ -8,16 +8,6 @@ Kinds uncovered_kinds() {
   return {
       // running a plan
       {"ZeRO-1 step", element, [](const Json& o, const Json&) { return is(o, "kind", "nxd_zero1_step"); }, nullptr},
-      {"learning-rate schedule", element,
-       [](const Json& o, const Json&) {
-         return has(o, {"scheduler", "base_lrs", "kwargs"});
-       },
-       nullptr},
-      {"optimizer step", element,
-       [](const Json& o, const Json&) {
-         return has(o, {"optimizer", "p0", "grads"});
-       },
-       nullptr},
       // cost
       {"Calculon", element,
        [](const Json& o, const Json&) {

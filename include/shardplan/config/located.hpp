@@ -45,6 +45,7 @@ inline constexpr ArgumentKey argument_keys[] = {
     {"positions", "model.max_position_embeddings", "max_position_embeddings", true},
     {"tied_embeddings", "model.share_embeddings_and_output_weights", "tie_word_embeddings"},
     {"qkv_linear", "model.qkv_linear"},
+    {"fuse_qkv", "model.fuse_qkv"},
     {"pipeline_cuts", "model.pipeline_cuts"},
     {"experts", "model.moe.num_experts"},
     {"top_k", "model.moe.top_k"},

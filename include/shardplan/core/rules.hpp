@@ -189,6 +189,10 @@ inline constexpr Rule rule_table[] = {
     {"SP-CONFIG-017", Severity::error,   "a number fits its type"},
     {"SP-CONFIG-018", Severity::warning, "optim.name is an optimizer that runs on Neuron"},
     {"SP-CONFIG-019", Severity::warning, "optim.sched.name is a known schedule"},
+    {"SP-CONFIG-020", Severity::note,    "no variable of the environment wins over a key"},
+    {"SP-CONFIG-021", Severity::note,    "a key has an effect"},
+    {"SP-CONFIG-022", Severity::warning, "a value means what it seems to mean"},
+    {"SP-CONFIG-023", Severity::warning, "NxDT can start with the value"},
     // clang-format on
 };
 

@@ -4,6 +4,7 @@
 #include <shardplan/mesh/differences.hpp>
 #include <shardplan/model/model.hpp>
 #include <shardplan/pipeline/nxd.hpp>
+#include <shardplan/plan/detail/gradient_findings.hpp>
 #include <shardplan/plan/strategy.hpp>
 #include <shardplan/plan/training.hpp>
 #include <shardplan/tensor/weight.hpp>
@@ -224,6 +225,22 @@ Diagnostics diagnose_weights(const Registry& parameters, const Mesh& mesh, const
   return out;
 }
 
+/// Where gradients of a registry are not the mean over all data, where copies of a weight drift apart, and what the
+/// gradient norm does not count once: nothing in the strict dialect. Each kind of fault once, with its factor.
+/// Ids SP-PLAN-007, -008, -009. O(parameters). Pre: the weights can be laid out.
+template <class Registry>
+Diagnostics diagnose_gradients(const Registry& parameters, const Strategy& s, const Mesh& mesh,
+                               const tensor::Options& options) {
+  detail::GradientFindings out(mesh, s, options);
+  const Degrees& degrees = mesh.degrees();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto& p = parameters[i];
+    out.add(name(p), sharding(p), parallel_attributes(p, degrees.tensor, degrees.expert, s.sequence_parallel),
+            owner(p).kind == Owner::Kind::first_and_last);
+  }
+  return out.take();
+}
+
 /// Findings of the batch on a strategy: R4, R15, R19, R20, R29. Sizes that are not known (0) break no rule.
 inline Diagnostics diagnose(const Training& training, const Strategy& s, const Mesh& mesh) {
   const World& world = mesh.world();
@@ -321,8 +338,9 @@ inline Diagnostics diagnose_job(const Model* model, const Strategy& asked, const
   if (model == nullptr) return out;
   out.append(differences(model->architecture, s, mesh));
   // The rules so far speak of a model's sizes; what they do not cover is told weight by weight.
-  if (!has_errors(out))
-    out.append(diagnose_weights(model->parameters, mesh, tensor_options(model->architecture, s, world, dialect)));
+  const tensor::Options options = tensor_options(model->architecture, s, world, dialect);
+  if (!has_errors(out)) out.append(diagnose_weights(model->parameters, mesh, options));
+  if (!has_errors(out)) out.append(diagnose_gradients(model->parameters, s, mesh, options));
   return out;
 }
 
@@ -344,7 +362,9 @@ Diagnostics diagnose_registry(const Registry& parameters, const Strategy& s, con
   if (parameters.size() == 0) out.push_back(finding("SP-PLAN-002", "a plan without parameters", "at least one"));
   if (has_errors(out)) return out;
   const Mesh mesh(world, degrees(s), dialect);
-  out.append(diagnose_weights(parameters, mesh, {s.kv_replicator, world.hardware, dialect}));
+  const tensor::Options options{s.kv_replicator, world.hardware, dialect};
+  out.append(diagnose_weights(parameters, mesh, options));
+  if (!has_errors(out)) out.append(diagnose_gradients(parameters, s, mesh, options));
   return out;
 }
 
