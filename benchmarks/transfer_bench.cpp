@@ -100,4 +100,38 @@ void receive_values(benchmark::State& state) {
 }
 BENCHMARK(receive_values)->Unit(benchmark::kMicrosecond);
 
+/// The weights of a model of 1,024 tensors, 1,024 shards of each: columns, packed gate/up pairs, rows, uneven ones.
+std::vector<Pair> model() {
+  std::vector<Pair> out;
+  const View from({{tp, 1024}}), to({{tp, 768}});
+  for (Index t = 0; t < 1024; ++t) {
+    const Shape shape{6144 * (t % 7 + 1), 6144 * (t % 3 + 1)};
+    const std::size_t dim = t % 4 == 2;
+    const Chain chain = t % 4 == 1 ? strided(tp, 2) : t % 4 == 3 ? Chain(split(tp).balanced()) : Chain(split(tp));
+    out.push_back({Layout(from, shape).then(dim, chain), Layout(to, shape).then(dim, chain)});
+  }
+  return out;
+}
+
+/// All moves of all ranks of all these tensors, and the proof that they cover every shard: from the moves themselves.
+void plan_and_proof_of_a_model(benchmark::State& state) {
+  const std::vector<Pair> tensors = model();
+  Index moves = 0;
+  for (auto _ : state)
+    for (const Pair& tensor : tensors) {
+      const Transfer plan = transfer(tensor.from, tensor.to);
+      if (!for_each_proven_move(plan, [&moves](const Move&) { ++moves; })) return state.SkipWithError("not covered");
+    }
+  state.counters["moves"] = benchmark::Counter(static_cast<double>(moves), benchmark::Counter::kAvgIterations);
+}
+BENCHMARK(plan_and_proof_of_a_model)->Unit(benchmark::kMillisecond);
+
+void plan_of_a_model(benchmark::State& state) {
+  const std::vector<Pair> tensors = model();
+  for (auto _ : state)
+    for (const Pair& tensor : tensors)
+      transfer(tensor.from, tensor.to).for_each_move([](const Move& move) { benchmark::DoNotOptimize(move); });
+}
+BENCHMARK(plan_of_a_model)->Unit(benchmark::kMillisecond);
+
 }  // namespace

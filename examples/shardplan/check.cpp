@@ -104,5 +104,11 @@ cli::Verb cli::add_check(CLI::App& app) {
                    "text (default), or json: schema shardplan-check-1, whose ids never change")
       ->option_text("text|json")
       ->check(CLI::IsMember({"text", "json"}));
+  add_to_help(*verb,
+              "Exit code 2 where there is an error, so that a launcher can stop.\n\n"
+              "Examples:\n"
+              "  shardplan check job.yaml\n"
+              "  shardplan check job.yaml --model llama3-70b --warnings-as-errors\n"
+              "  shardplan check job.yaml --format json | jq '.findings[].id'");
   return {verb, [arguments] { return run(*arguments); }};
 }

@@ -8,3 +8,10 @@
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
+
+namespace cli {
+
+/// Puts `text` in front of what every verb says at the end of its help.
+inline void add_to_help(CLI::App& verb, const std::string& text) { verb.footer(text + "\n\n" + verb.get_footer()); }
+
+}  // namespace cli

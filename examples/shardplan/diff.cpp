@@ -155,5 +155,10 @@ cli::Verb cli::add_diff(CLI::App& app) {
   verb->add_option("--format", arguments->format, "text (default), or json: schema shardplan-diff-1")
       ->option_text("text|json")
       ->check(CLI::IsMember({"text", "json"}));
+  add_to_help(*verb,
+              "Defaults and interpolations count, places and spelling do not. Exit code 1 where they differ.\n\n"
+              "Examples:\n"
+              "  shardplan diff a.yaml b.yaml\n"
+              "  shardplan diff a.yaml a.yaml --set-b distributed_strategy.zero1=false");
   return {verb, [arguments] { return run(*arguments); }};
 }

@@ -15,7 +15,8 @@
 
 namespace {
 
-constexpr auto verbs = {cli::add_plan};
+constexpr auto verbs = {cli::add_plan,     cli::add_check,    cli::add_diff,   cli::add_mesh,
+                        cli::add_schedule, cli::add_transfer, cli::add_explain};
 
 /// What an argument that nobody knows was probably meant to be.
 std::string closest_to(const std::string& unknown, const CLI::App& app) {
@@ -62,7 +63,7 @@ int run(int argc, char** argv) {
     added.push_back(add(app));
     added.back().command->set_version_flag("--version", fmt::format("shardplan {}", shardplan::version),
                                            "print the version");
-    added.back().command->allow_extras()->group("Verbs")->footer(app.get_footer());
+    added.back().command->allow_extras()->group("Verbs");
   }
   const auto given = [&]() -> const cli::Verb* {
     for (const cli::Verb& verb : added)

@@ -93,6 +93,12 @@ cli::Verb cli::add_plan(CLI::App& app) {
                        "text (default), or json: schema shardplan-plan-1, described in\nshardplan/report/json_plan.hpp")
           ->option_text("text|json")
           ->check(CLI::IsMember({"text", "json"}));
+  add_to_help(*verb,
+              "Examples:\n"
+              "  shardplan plan job.yaml\n"
+              "  shardplan plan job.yaml --rank 300\n"
+              "  shardplan plan job.yaml --model llama3-70b --set trainer.num_nodes=32 --dialect compat\n"
+              "  shardplan plan job.yaml --rank all | tail -n +2 | jq .rank");
   verb->callback([format, arguments] {
     if (arguments->rank == "all" && arguments->format == "text" && format->count() > 0)
       throw CLI::ValidationError("--rank all", "gives JSON Lines, not text");

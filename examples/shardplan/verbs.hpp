@@ -25,5 +25,11 @@ struct Verb {
 };
 
 Verb add_plan(CLI::App& app);
+Verb add_check(CLI::App& app);
+Verb add_diff(CLI::App& app);
+Verb add_mesh(CLI::App& app);
+Verb add_schedule(CLI::App& app);
+Verb add_transfer(CLI::App& app);
+Verb add_explain(CLI::App& app);
 
 }  // namespace cli

@@ -9,6 +9,7 @@
 ///   FlatLayout                 tensors behind one another in a cut buffer      layout/flat.hpp
 ///   extract, assemble          values in and out                               layout/copy.hpp
 ///   transfer                   who sends what to whom between two layouts      layout/transfer.hpp
+///   FlatTransfer               the same with a flat buffer on either side      layout/flat_transfer.hpp
 ///   relabel                    which process plays which rank of a new layout  layout/relabel.hpp
 ///   dtensor::Placement, ...    the placements of PyTorch's DTensor             layout/placements.hpp
 ///   xla::Sharding              tile assignments of XLA                         layout/xla.hpp
@@ -21,6 +22,8 @@
 #include <shardplan/layout/coverage.hpp>
 #include <shardplan/layout/cute.hpp>
 #include <shardplan/layout/flat.hpp>
+#include <shardplan/layout/flat_transfer.hpp>
+#include <shardplan/layout/notation.hpp>
 #include <shardplan/layout/placements.hpp>
 #include <shardplan/layout/relabel.hpp>
 #include <shardplan/layout/shardy.hpp>

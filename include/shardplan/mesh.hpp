@@ -16,6 +16,9 @@
 ///   ProcessTopology, ...   the topologies of DeepSpeed                                    mesh/deepspeed.hpp
 ///   DeviceMesh             the meshes of PyTorch, over any list of ranks                  mesh/device_mesh.hpp
 ///   torus_view             an order of ranks that suits a torus, as JAX finds it          mesh/torus.hpp
+///   HyperCommGrid          Megatron's grid with further views of the same ranks           mesh/hyper_comm_grid.hpp
+///   order_notation, ...    orders read from, and written in, each system's notation       mesh/notation.hpp
+///   same_order             a proof that two orders are one, or the first rank that isn't  mesh/same_order.hpp
 ///
 /// Every query is O(axes) and independent of the number of ranks; nothing here stores a list of them.
 #include <shardplan/mesh/deepspeed.hpp>
@@ -24,5 +27,8 @@
 #include <shardplan/mesh/differences.hpp>
 #include <shardplan/mesh/experts.hpp>
 #include <shardplan/mesh/grid.hpp>
+#include <shardplan/mesh/hyper_comm_grid.hpp>
 #include <shardplan/mesh/megatron_groups.hpp>
+#include <shardplan/mesh/notation.hpp>
+#include <shardplan/mesh/same_order.hpp>
 #include <shardplan/mesh/torus.hpp>

@@ -1,5 +1,7 @@
 #pragma once
 #include <shardplan/pipeline/balance.hpp>
+#include <shardplan/pipeline/catalogue.hpp>
+#include <shardplan/pipeline/choose.hpp>
 #include <shardplan/pipeline/deepspeed.hpp>
 #include <shardplan/pipeline/in_flight.hpp>
 #include <shardplan/pipeline/layout_string.hpp>
@@ -7,12 +9,19 @@
 #include <shardplan/pipeline/modules.hpp>
 #include <shardplan/pipeline/nxd.hpp>
 #include <shardplan/pipeline/partition.hpp>
+#include <shardplan/pipeline/progress.hpp>
 #include <shardplan/pipeline/schedules/deepspeed.hpp>
 #include <shardplan/pipeline/schedules/gpipe.hpp>
 #include <shardplan/pipeline/schedules/megatron.hpp>
 #include <shardplan/pipeline/schedules/nxd.hpp>
 #include <shardplan/pipeline/schedules/pytorch.hpp>
+#include <shardplan/pipeline/schedules/v_schedules.hpp>
+#include <shardplan/pipeline/schedules/zbv_search.hpp>
 #include <shardplan/pipeline/schedules/zero_bubble.hpp>
+#include <shardplan/pipeline/schedules/zero_bubble_search.hpp>
+#include <shardplan/pipeline/simulate.hpp>
+#include <shardplan/pipeline/task_lists.hpp>
+#include <shardplan/pipeline/timeline.hpp>
 
 /// The pipeline room: which layers each pipeline stage holds, and what it does when.
 ///
@@ -41,7 +50,10 @@
 ///
 /// What a rank does is a `Schedule` (schedule.hpp): steps of tasks, each computed when asked for, so that a million
 /// microbatches need no memory. Its makers stand in schedules/, one header for each system: nxd, gpipe, megatron,
-/// deepspeed, pytorch, zero_bubble.
+/// deepspeed, pytorch, zero_bubble, and the searched zero_bubble_search, zbv_search, v_schedules. `make_schedule`
+/// (catalogue.hpp) finds each by its name and writes it out for all ranks; `prove` (progress.hpp) shows that nothing is
+/// missing and nobody waits forever; `simulate` (simulate.hpp) gives the `Timeline` for given costs; `choose` (choose.hpp)
+/// picks schedule and cut together.
 ///
 /// The makers are separate functions and not one with a mode, because they take different inputs and refuse different
 /// things. Stages are numbered chunk * pipeline + rank everywhere; no other placement makes layouts today.

@@ -1,10 +1,11 @@
-#include <algorithm>
-#include <map>
-#include <tuple>
-
+#include <shardplan/pipeline/progress.hpp>
+#include <shardplan/pipeline/schedules/deepspeed.hpp>
 #include <shardplan/pipeline/schedules/megatron.hpp>
 #include <shardplan/pipeline/schedules/nxd.hpp>
+#include <shardplan/pipeline/schedules/zbv_search.hpp>
 #include <shardplan/pipeline/schedules/zero_bubble.hpp>
+#include <shardplan/pipeline/schedules/zero_bubble_search.hpp>
+#include <shardplan/pipeline/simulate.hpp>
 
 #include "kinds.hpp"
 
@@ -26,6 +27,10 @@ struct Job {
   StagePlacement placement = StagePlacement::looped;
 
   Workload of(Index rank) const { return {microbatches, pipeline, rank, chunks}; }
+  /// Microbatches of one model: of two that run against each other each has half.
+  Workload each_way() const {
+    return {placement == StagePlacement::bidirectional ? microbatches / 2 : microbatches, pipeline, 0, chunks};
+  }
   Index stage(Index rank, const Task& task) const {
     return pipeline::stage_at(placement, pipeline, {rank, task.chunk});
   }
@@ -59,156 +64,41 @@ std::string joined(const std::vector<std::string>& words) { return join(words, "
 
 // ---- simulation ----------------------------------------------------------------------------------------------------
 
-/// Forward and backward passes that run as one.
-using Block = std::vector<Task>;
-
-std::vector<Block> blocks(const std::vector<Task>& tasks) {
-  std::vector<Block> out;
-  bool open = false;
-  for (const Task& task : tasks) {
-    if (!pipeline::is_compute(task.kind)) continue;
-    if (!open) out.emplace_back();
-    out.back().push_back(task);
-    open = task.joined;
+/// What a simulation of all ranks says.
+Json figures(const pipeline::PipelineTasks& tasks, const pipeline::Costs& costs) {
+  const pipeline::Timeline timeline = pipeline::simulate(tasks, costs);
+  Json idle = Json::array(), inside = Json::array(), peak = Json::array(), most_open = Json::array();
+  for (std::size_t r = 0; r < timeline.ranks.size(); ++r) {
+    const pipeline::RankTimeline& rank = timeline.ranks[r];
+    idle.push_back(timeline.idle(r));
+    inside.push_back(rank.idle_inside());
+    peak.push_back(rank.peak_in_flight);
+    most_open.push_back(rank.peak_weight_halves);
   }
-  return out;
+  return {{"makespan", timeline.makespan()}, {"ideal", timeline.ideal()},
+          {"idle_per_rank", idle},           {"idle_inside_span_per_rank", inside},
+          {"peak_in_flight_per_rank", peak}, {"peak_pending_W_per_rank", most_open}};
 }
 
-struct Costs {
-  Index forward = 1, input = 1, weight = 1;
-
-  Index of(TaskKind kind) const {
-    if (kind == TaskKind::forward) return forward;
-    if (kind == TaskKind::backward) return input + weight;
-    return kind == TaskKind::backward_input ? input : weight;
-  }
-};
-
-/// Runs the passes as early as their inputs allow.
-Json simulate(const Job& job, const TaskLists& tasks, const Costs& costs) {
-  // A pass by its result: forward, gradient or weight gradient; the model (of DualPipe's two); stage; microbatch.
-  using Key = std::tuple<int, bool, Index, Index>;
-  std::map<Key, Index> finished;
-  const auto key = [&](Index rank, const Task& task, int result, Index step) {
-    const bool up =
-        job.placement == StagePlacement::bidirectional && !pipeline::goes_down(job.pipeline, {rank, task.chunk});
-    return Key{result, up, job.stage(rank, task) + step, task.microbatch};
-  };
-  const auto needs = [&](Index rank, const Task& task) {
-    std::vector<Key> out;
-    const Index stage = job.stage(rank, task);
-    if (task.kind == TaskKind::forward) {
-      if (stage > 0) out.push_back(key(rank, task, 0, -1));
-    } else if (task.kind == TaskKind::backward_weight) {
-      out.push_back(key(rank, task, 1, 0));
-    } else {
-      out.push_back(key(rank, task, 0, 0));
-      if (stage + 1 < job.stages()) out.push_back(key(rank, task, 1, 1));
-    }
-    return out;
-  };
-
-  const auto ranks = static_cast<std::size_t>(job.pipeline);
-  std::vector<std::vector<Block>> todo;
-  for (const auto& list : tasks) todo.push_back(blocks(list));
-  std::vector<std::size_t> next(ranks);
-  std::vector<Index> first(ranks, -1), last(ranks), busy(ranks), alive(ranks), peak(ranks), open(ranks),
-      most_open(ranks);
-  for (bool progress = true; progress;) {
-    progress = false;
-    for (std::size_t r = 0; r < ranks; ++r) {
-      for (; next[r] < todo[r].size(); ++next[r]) {
-        const Block& block = todo[r][next[r]];
-        Index start = last[r], cost = 0;
-        bool ready = true;
-        for (const Task& task : block) {
-          cost += costs.of(task.kind);
-          for (const Key& need : needs(static_cast<Index>(r), task)) {
-            const auto at = finished.find(need);
-            ready = ready && at != finished.end();
-            if (at != finished.end()) start = std::max(start, at->second);
-          }
-        }
-        if (!ready) break;
-        progress = true;
-        if (first[r] < 0) first[r] = start;
-        last[r] = start + cost;
-        busy[r] += cost;
-        for (const Task& task : block) {
-          const int result = task.kind == TaskKind::forward ? 0 : task.kind == TaskKind::backward_weight ? 2 : 1;
-          finished[key(static_cast<Index>(r), task, result, 0)] = last[r];
-          if (task.kind == TaskKind::forward) peak[r] = std::max(peak[r], ++alive[r]);
-          if (task.kind == TaskKind::backward_input) most_open[r] = std::max(most_open[r], ++open[r]);
-          if (task.kind == TaskKind::backward_weight) --open[r];
-        }
-        for (const Task& task : block) alive[r] -= pipeline::is_backward(task.kind) ? 1 : 0;
-      }
-    }
-  }
-  for (std::size_t r = 0; r < ranks; ++r)
-    if (next[r] != todo[r].size()) throw std::runtime_error("the schedule makes no progress");
-  const Index makespan = *std::max_element(last.begin(), last.end());
-  Json idle = Json::array(), inside = Json::array();
-  for (std::size_t r = 0; r < ranks; ++r) {
-    idle.push_back(makespan - busy[r]);
-    inside.push_back(last[r] - first[r] - busy[r]);
-  }
-  return {{"makespan", makespan},
-          {"ideal", *std::max_element(busy.begin(), busy.end())},
-          {"idle_per_rank", idle},
-          {"idle_inside_span_per_rank", inside},
-          {"peak_in_flight_per_rank", peak},
-          {"peak_pending_W_per_rank", most_open}};
-}
-
-/// Whether all ranks come to the end when every send waits for its receive and the other way round.
-bool blocking_pairwise_completes(const Job& job, const TaskLists& tasks) {
-  const auto ranks = static_cast<std::size_t>(job.pipeline);
-  std::vector<std::size_t> next(ranks);
-  const auto exchange = [&](std::size_t rank) -> const Task* {
-    while (next[rank] < tasks[rank].size() && tasks[rank][next[rank]].peer < 0) ++next[rank];
-    return next[rank] < tasks[rank].size() ? &tasks[rank][next[rank]] : nullptr;
-  };
-  for (bool progress = true; progress;) {
-    progress = false;
-    for (std::size_t rank = 0; rank < ranks; ++rank) {
-      const Task* mine = exchange(rank);
-      if (!mine || !pipeline::is_send(mine->kind)) continue;
-      const Task* other = exchange(static_cast<std::size_t>(mine->peer));
-      const bool forward = mine->kind == TaskKind::send_forward;
-      if (!other || other->peer != static_cast<Index>(rank) || other->microbatch != mine->microbatch ||
-          other->kind != (forward ? TaskKind::receive_forward : TaskKind::receive_backward))
-        continue;
-      const pipeline::Place to =
-          pipeline::neighbour(job.placement, job.of(0), {static_cast<Index>(rank), mine->chunk}, forward ? 1 : -1);
-      if (to != pipeline::Place{mine->peer, other->chunk}) continue;
-      ++next[rank];
-      ++next[static_cast<std::size_t>(mine->peer)];
-      progress = true;
-    }
-  }
-  for (std::size_t rank = 0; rank < ranks; ++rank)
-    if (exchange(rank)) return false;
-  return true;
-}
-
-/// The fields under `derived`, those that are recorded.
-void check_derived(const Field& object, const Job& job, const TaskLists& tasks) {
+/// The fields under `derived`, those that are recorded. `joined`: a fused graph may still run its passes one after the
+/// other, and its exchanges; an overlapped block may not.
+void check_derived(const Field& object, const Job& job, TaskLists lists,
+                   pipeline::Joined joined = pipeline::Joined::one_block) {
   if (!object.has("derived")) return;
   const Field derived = object["derived"];
-  const Costs costs{derived.get<Index>("cost_F", 1), derived.get<Index>("cost_I", 1), derived.get<Index>("cost_W", 1)};
-  const Json got = simulate(job, tasks, costs);
+  if (joined == pipeline::Joined::in_turn)
+    for (auto& list : lists)
+      for (Task& task : list) task.joined = false;
+  const pipeline::PipelineTasks tasks{job.placement, job.each_way(), std::move(lists)};
+  const pipeline::StageCosts one{derived.get<Index>("cost_F", 1), derived.get<Index>("cost_I", 1),
+                                 derived.get<Index>("cost_W", 1)};
+  const Json got = figures(tasks, {.stages = {one}, .joined = joined});
   for (const auto& [name, value] : got.items())
     if (derived.has(name)) derived[name].expect_value(value);
-  if (derived.has("blocking_pairwise_completes"))
-    derived["blocking_pairwise_completes"].expect_value(blocking_pairwise_completes(job, tasks));
-}
-
-/// A fused graph may still run its passes one after the other; an overlapped block may not.
-TaskLists unjoined(TaskLists tasks) {
-  for (auto& list : tasks)
-    for (Task& task : list) task.joined = false;
-  return tasks;
+  if (derived.has("blocking_pairwise_completes")) {
+    const bool completes = prove_exchanges(tasks).empty() && prove_progress(tasks, pipeline::Sends::rendezvous).empty();
+    derived["blocking_pairwise_completes"].expect_value(completes);
+  }
 }
 
 // ---- NxD -----------------------------------------------------------------------------------------------------------
@@ -267,7 +157,7 @@ void check_nxd(const Field& object) {
                   step_texts(job, make, [&](const Task& task) { return nxd_word(task, schedule == "interleaved"); }));
     if constexpr (requires { make(job.of(0)).rule().warm_up(); })
       object.expect("warmup_steps", per_rank(job, [&](const Workload& run) { return make(run).rule().warm_up(); }));
-    check_derived(object, job, unjoined(all));
+    check_derived(object, job, all, pipeline::Joined::in_turn);
   };
   expect_outcome(object, [&] {
     if (schedule == "inference") {
@@ -470,7 +360,7 @@ void check_by_slots(const Field& object) {
   Job job = job_of(object);
   const std::string schedule = object["schedule"].text();
   constexpr Listing slots = Listing::slots;
-  // The costs that a search was given; what the library makes does not depend on them.
+  // Costs that the record states; the library's orders do not depend on them.
   if (object.has("options")) object["options"].skip({"cost_F", "cost_I", "cost_W", "cost_comm"});
   expect_outcome(object, [&] {
     if (schedule == "GPipe") {
@@ -484,8 +374,6 @@ void check_by_slots(const Field& object) {
     } else if (schedule == "InterleavedZeroBubble") {
       compare_slots(
           object, job, [](const Workload& run) { return pipeline::pytorch_zero_bubble(run, slots); }, true);
-    } else if (schedule == "ZB1P") {
-      compare_slots(object, job, [](const Workload& run) { return pipeline::zb1p(run, slots); });
     } else if (schedule == "ZBVZeroBubble") {
       job.placement = StagePlacement::vee;
       compare_slots(object, job, [](const Workload& run) { return pipeline::pytorch_zbv(run, slots); });
@@ -501,8 +389,28 @@ void check_by_slots(const Field& object) {
   });
 }
 
-/// The two orders that sail-sg finds by search, which the library does not make.
-bool is_searched(const Json& object) { return is(object, "schedule", "ZB2P") || is(object, "schedule", "ZBV"); }
+/// The orders that sail-sg finds by search, with the costs given.
+void check_searched(const Field& object) {
+  Job job = job_of(object);
+  const std::string schedule = object["schedule"].text();
+  const Field given = object["options"];
+  const pipeline::SearchCosts costs{given.get<Index>("cost_F", 1), given.get<Index>("cost_I", 1),
+                                    given.get<Index>("cost_W", 1), given.get<Index>("cost_comm", 0)};
+  expect_outcome(object, [&] {
+    const pipeline::PipelineTasks found = schedule == "ZB1P"   ? pipeline::zb_h1(job.of(0), costs, Listing::compute)
+                                          : schedule == "ZB2P" ? pipeline::zb_h2(job.of(0), costs, Listing::compute)
+                                                               : pipeline::zbv(job.of(0), costs, Listing::compute);
+    job.placement = found.placement;
+    compare_slots(object, job, [&](const Workload& run) { return found.ranks[static_cast<std::size_t>(run.rank)]; });
+    const bool equal = costs.forward == costs.input && costs.input == costs.weight && costs.link == 0;
+    if (schedule == "ZB1P" && equal && job.microbatches > job.pipeline)  // where a rule gives the same
+      compare_slots(object, job, [](const Workload& run) { return pipeline::zb1p(run, Listing::compute); });
+  });
+}
+
+bool is_searched(const Json& object) {
+  return is(object, "schedule", "ZB1P") || is(object, "schedule", "ZB2P") || is(object, "schedule", "ZBV");
+}
 
 bool is_schedule(const Json& object, std::initializer_list<const char*> sources) {
   if (!has(object, {"schedule", "microbatches", "stages", "virtual"})) return false;
@@ -522,7 +430,8 @@ Kinds schedule_kinds() {
       {"DeepSpeed schedule", element, [](const Json& o, const Json&) { return is_schedule(o, {"DeepSpeed"}); },
        check_deepspeed},
       {"schedule found by search", element,
-       [](const Json& o, const Json&) { return is_schedule(o, {"sail-sg zero-bubble"}) && is_searched(o); }, nullptr},
+       [](const Json& o, const Json&) { return is_schedule(o, {"sail-sg zero-bubble"}) && is_searched(o); },
+       check_searched},
       {"schedule by slots", element,
        [](const Json& o, const Json&) {
          return is_schedule(o, {"PyTorch", "sail-sg zero-bubble", "DeepSeek DualPipe"});

@@ -6,6 +6,7 @@
 #include <set>
 #include <shardplan/layout/transfer.hpp>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "support.hpp"
@@ -421,4 +422,86 @@ TEST_CASE("what cannot be transferred is refused") {
   CHECK(thrown([&] { receive<Index>(plan, 0, from(short_one), full); }) == Ids{"SP-LAYOUT-010"});
   CHECK(thrown([&] { receive<Index>(plan, 2, from(full), full); }) == Ids{"SP-LAYOUT-010"});  // no such rank
   CHECK(thrown([&] { receive<Index>(plan, 2, from(full), empty); }).empty());
+}
+
+TEST_CASE("nearest by topology: the own node first, then the fewest links, then the rank number") {
+  // 24 replicas; rank 24 of the destination begins a node of 8, so rank 23 is one number and one link away.
+  const Layout from(line(24), {4});
+  const auto source = [&](const Layout& to, Rank rank, const Topology& topology) {
+    const Transfer plan = transfer(from, to, topology);
+    CHECK(plan.topology() == topology);
+    REQUIRE(moves_of(plan, rank).size() == 1);
+    return moves_of(plan, rank)[0].from.value;
+  };
+  const Layout to(line(16, 24), {4});
+  CHECK(source(to, 24, {}) == 23);
+  CHECK(source(to, 24, {8}) == 23);         // no replica in its node
+  CHECK(source(to, 24, {8, {5}}) == 23);    // node 2 of a ring is one link away, node 0 two
+  CHECK(source(to, 24, {8, {2, 3}}) == 7);  // node 3 is (1, 0), beside node 0; nodes 1 and 2 are two links away
+  // Every rank against a look at all replicas: with a wire, and with replicas that are every second rank.
+  const Layout wired(View({{dp, 12}, {tp, 2}}, wire(8, {0, 3, 1, 2})), {4});
+  for (const Layout& whole : {from, wired, Layout(View({{dp, 6}, {tp, 4}}, {}, 3), {4}).then(0, split(tp))})
+    for (const Topology& topology : {Topology{}, Topology{4}, Topology{6}, Topology{5}, Topology{0, {3, 4, 4}},
+                                     Topology{2, {2, 3, 4}}, Topology{8, {7}}}) {
+      const Layout everywhere = whole.rank() == 1 && whole.is_bound(whole.atoms().size() - 1)
+                                    ? Layout(View({{dp, 10}, {tp, 4}}, {}, 1), {4}).then(0, split(tp))
+                                    : Layout(line(41), {4});
+      const Transfer plan = transfer(whole, everywhere, topology);
+      for (Index r = 0; r < everywhere.view().size(); ++r) {
+        const Rank rank = everywhere.view().offset() + r;
+        for (const Move& move : moves_of(plan, rank)) {
+          const Shard mine(everywhere, everywhere.view().place(rank));
+          Rank best = -1;
+          for (Index s = 0; s < whole.view().size(); ++s) {
+            const Rank other = whole.view().offset() + s;
+            const Shard theirs(whole, whole.view().place(other));
+            const Index wanted = mine.segments(0)[0].start + move.destination[0];
+            if (wanted < theirs.segments(0)[0].start ||
+                wanted >= theirs.segments(0)[0].start + theirs.segments(0)[0].length)
+              continue;
+            const auto key = [&](Rank x) { return std::tuple(topology.hops(rank, x), distance(rank, x), x.value); };
+            if (best.value < 0 || key(other) < key(best)) best = other;
+          }
+          CHECK(move.from == best);
+        }
+      }
+    }
+  CHECK(Topology{}.hops(3, 90) == 0);
+  CHECK(Topology{8}.hops(7, 8) == 1);
+  CHECK(Topology{0, {4, 4}}.hops(0, 15) == 2);  // around both rings
+  CHECK(Topology{2, {4, 4}}.hops(1, 21) == 4);
+  CHECK(thrown([&] { transfer(from, to, Topology{-1}); }) == Ids{"SP-MESH-001"});
+  CHECK(thrown([&] { transfer(from, to, Topology{0, {8, 0}}); }) == Ids{"SP-MESH-001"});
+  CHECK(thrown([&] { transfer(from, to, Topology{0, {39}}); }) == Ids{"SP-MESH-009"});
+  CHECK(thrown([&] { transfer(from, to, Topology{8, {5}}); }).empty());
+}
+
+TEST_CASE("a proof fails where a move is missing, doubled, misplaced or from another element") {
+  const Layout a = cut(line(4), {24, 4}, strided(tp, 2)), b = cut(line(3), {24, 4}, strided(tp, 2));
+  const Transfer plan = transfer(a, b);
+  const TransferProof proof(plan);
+  CHECK(proves(plan));
+  Index moves = 0;
+  CHECK(for_each_proven_move(plan, [&](const Move&) { ++moves; }));
+  CHECK(moves == count_moves(plan));
+  InlineVector<Move, 4> right;
+  plan.for_each_move(1, [&](const Move& move) { right.push_back(move); });
+  REQUIRE(right.size() > 1);
+  CHECK(proof.holds(1, right));
+  CHECK(!proof.holds(0, right));
+  CHECK(!proof.holds(7, right));
+  CHECK(proof.holds(7, {}));
+  CHECK(!proof.holds(1, {}));
+  const auto broken = [&](auto change) {
+    auto wrong = right;
+    change(wrong);
+    return !proof.holds(1, wrong);
+  };
+  CHECK(broken([](auto& all) { all.pop_back(); }));
+  CHECK(broken([](auto& all) { all.push_back(all.back()); }));
+  CHECK(broken([](auto& all) { all[0].from = all[0].from.value == 0 ? 3 : 0; }));
+  CHECK(broken([](auto& all) { ++all[0].source[0]; }));
+  CHECK(broken([](auto& all) { --all[0].extent[1]; }));
+  CHECK(broken([](auto& all) { ++all[1].destination[0]; }));
+  CHECK(broken([](auto& all) { all[0].from = 9; }));
 }

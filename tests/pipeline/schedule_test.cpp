@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <shardplan/pipeline/in_flight.hpp>
+#include <shardplan/pipeline/progress.hpp>
 #include <shardplan/pipeline/schedules/deepspeed.hpp>
 #include <shardplan/pipeline/schedules/gpipe.hpp>
 #include <shardplan/pipeline/schedules/megatron.hpp>
 #include <shardplan/pipeline/schedules/nxd.hpp>
 #include <shardplan/pipeline/schedules/pytorch.hpp>
 #include <shardplan/pipeline/schedules/zero_bubble.hpp>
+#include <shardplan/pipeline/simulate.hpp>
 #include <tuple>
 
 #include "support.hpp"
@@ -18,159 +20,40 @@ using namespace shardplan::pipeline;
 namespace {
 
 template <class Make>
-TaskLists all_ranks(Workload run, const Make& make) {
-  TaskLists out;
-  for (run.rank = 0; run.rank < run.pipeline; ++run.rank) {
-    out.emplace_back();
-    for (const Task& task : make(run)) out.back().push_back(task);
-  }
-  return out;
+TaskLists lists(const Workload& run, const Make& make) {
+  return all_ranks(StagePlacement::looped, run, make).ranks;
 }
 
-/// Runs the lists of all ranks, each task as soon as the one before it is done; a receive waits for its send, a send
-/// (`blocking`) for its receive. Every other thing that must hold of a task is a fault where it does not.
-class Runner {
- public:
-  Runner(StagePlacement placement, const Workload& run, const TaskLists& tasks, bool training)
-      : placement_(placement), run_(run), tasks_(tasks), training_(training) {
-    const auto places = static_cast<std::size_t>(run.pipeline * run.chunks * run.microbatches);
-    for (auto* state :
-         {&loaded_, &forward_, &backward_, &weight_, &forward_sent_, &forward_got_, &backward_sent_, &backward_got_})
-      state->assign(places, 0);
-    peak.assign(tasks.size(), 0);
-    peak_weights.assign(tasks.size(), 0);
-    next_.assign(tasks.size(), 0);
-    alive_ = weights_ = inputs_ = outputs_ = gradients_ = Numbers(tasks.size(), 0);
-  }
+/// What the proofs find, as text.
+std::string faults(const PipelineTasks& tasks, Sends sends = Sends::buffered, bool forward_only = false) {
+  return join(prove(tasks, sends, forward_only), "\n");
+}
 
-  Numbers peak;          ///< most forwards alive
-  Numbers peak_weights;  ///< most weight halves open
-
-  /// Empty, or what is wrong.
-  std::string run(bool blocking = false) {
-    for (bool progress = true; progress;) {
-      progress = false;
-      for (std::size_t r = 0; r < tasks_.size(); ++r) {
-        for (; next_[r] < tasks_[r].size(); ++next_[r]) {
-          const Task& task = tasks_[r][next_[r]];
-          if (is_receive(task.kind) && !arrived(r, task)) break;
-          if (blocking && is_send(task.kind) && task.peer >= 0 && !peer_receives(r, task)) break;
-          progress = true;
-          if (std::string fault = execute(r, task); !fault.empty()) return concat("rank ", r, ", ", task, ": ", fault);
-          if (blocking && !fits_single_buffers(r, task)) return concat("rank ", r, ", ", task, ": buffer in use");
-        }
-      }
-    }
-    for (std::size_t r = 0; r < tasks_.size(); ++r)
-      if (next_[r] < tasks_[r].size()) return concat("rank ", r, " waits for ever at ", tasks_[r][next_[r]]);
-    for (std::size_t i = 0; i < forward_.size(); ++i) {
-      if (forward_[i] != 1) return "a microbatch was not forwarded";
-      if (training_ && (backward_[i] != 1 || weight_[i] != 1)) return "a microbatch was not backwarded";
-    }
-    if (forward_sent_ != forward_got_ || backward_sent_ != backward_got_) return "something sent was not received";
-    return {};
-  }
-
- private:
-  using State = std::vector<char>;
-
-  std::size_t at(Place place, Index m) const {
-    return static_cast<std::size_t>((place.rank * run_.chunks + place.chunk) * run_.microbatches + m);
-  }
-  static Place here(std::size_t rank, const Task& task) { return {static_cast<Index>(rank), task.chunk}; }
-  Place beside(Place place, Index step) const { return neighbour(placement_, run_, place, step); }
-
-  /// State of what is sent is kept at the place that it is for.
-  bool arrived(std::size_t rank, const Task& task) const {
-    const std::size_t mine = at(here(rank, task), task.microbatch);
-    return (task.kind == TaskKind::receive_forward ? forward_sent_ : backward_sent_)[mine] == 1;
-  }
-  bool peer_receives(std::size_t rank, const Task& task) const {
-    const auto peer = static_cast<std::size_t>(task.peer);
-    const std::size_t i = next_[peer];
-    if (i == tasks_[peer].size()) return false;
-    const Task& other = tasks_[peer][i];
-    return is_receive(other.kind) && other.peer == static_cast<Index>(rank) && other.microbatch == task.microbatch &&
-           (other.kind == TaskKind::receive_forward) == (task.kind == TaskKind::send_forward);
-  }
-  /// NxD keeps one received input, one output and one received gradient a rank.
-  bool fits_single_buffers(std::size_t rank, const Task& task) {
-    switch (task.kind) {
-      case TaskKind::load:
-      case TaskKind::receive_forward:
-        return ++inputs_[rank] <= 1;
-      case TaskKind::receive_backward:
-        return ++gradients_[rank] <= 1;
-      case TaskKind::forward:
-        --inputs_[rank];
-        return beside(here(rank, task), 1).rank < 0 || ++outputs_[rank] <= 1;
-      case TaskKind::send_forward:
-        return --outputs_[rank] >= 0;
-      case TaskKind::backward:
-        if (beside(here(rank, task), 1).rank >= 0) --gradients_[rank];
-        return gradients_[rank] >= 0;
-      default:
-        return true;
+/// NxD keeps one received input, one output and one received gradient a rank. Whether its lists hold to that.
+bool fits_single_buffers(const PipelineTasks& tasks) {
+  for (std::size_t rank = 0; rank < tasks.ranks.size(); ++rank) {
+    Index inputs = 0, outputs = 0, gradients = 0;
+    for (const Task& task : tasks.ranks[rank]) {
+      const bool last = tasks.stage(static_cast<Index>(rank), task) == tasks.stages() - 1;
+      if (task.kind == TaskKind::load || task.kind == TaskKind::receive_forward) ++inputs;
+      if (task.kind == TaskKind::receive_backward) ++gradients;
+      if (task.kind == TaskKind::forward) --inputs;
+      if (task.kind == TaskKind::forward && !last) ++outputs;
+      if (task.kind == TaskKind::send_forward && task.peer >= 0) --outputs;
+      if (task.kind == TaskKind::backward && !last) --gradients;
+      for (const Index held : {inputs, outputs, gradients})
+        if (held < 0 || held > 1) return false;
     }
   }
-  /// The pass makes its result, once, from inputs that are there.
-  std::string execute(std::size_t rank, const Task& task) {
-    if (task.kind == TaskKind::idle || task.microbatch < 0) return {};
-    if (task.microbatch >= run_.microbatches || task.chunk >= run_.chunks) return "no such microbatch or chunk";
-    const Place place = here(rank, task), before = beside(place, -1), after = beside(place, 1);
-    const std::size_t i = at(place, task.microbatch);
-    const auto once = [](char& state) { return ++state == 1 ? "" : "twice"; };
-    const bool local_before = before.rank == place.rank, local_after = after.rank == place.rank;
-    switch (task.kind) {
-      case TaskKind::load:
-        return once(loaded_[i]);
-      case TaskKind::receive_forward:
-        return before.rank == task.peer ? once(forward_got_[i]) : "wrong peer";
-      case TaskKind::receive_backward:
-        return after.rank == task.peer ? once(backward_got_[i]) : "wrong peer";
-      case TaskKind::send_forward:
-        if (after.rank != task.peer) return "wrong peer";
-        if (!forward_[i]) return "not made yet";
-        return task.peer < 0 ? "" : once(forward_sent_[at(after, task.microbatch)]);
-      case TaskKind::send_backward:
-        if (before.rank != task.peer) return "wrong peer";
-        if (!backward_[i]) return "not made yet";
-        return task.peer < 0 ? "" : once(backward_sent_[at(before, task.microbatch)]);
-      case TaskKind::forward:
-        if (before.rank < 0 ? !loaded_[i] : local_before ? !forward_[at(before, task.microbatch)] : !forward_got_[i])
-          return "no input";
-        peak[rank] = std::max(peak[rank], ++alive_[rank]);
-        return once(forward_[i]);
-      case TaskKind::backward_weight:
-        if (!backward_[i]) return "before its input half";
-        --weights_[rank];
-        return once(weight_[i]);
-      default:
-        if (!forward_[i]) return "before its forward";
-        if (after.rank >= 0 && (local_after ? !backward_[at(after, task.microbatch)] : !backward_got_[i]))
-          return "no gradient";
-        --alive_[rank];
-        if (task.kind == TaskKind::backward) weight_[i] = 1;
-        if (task.kind == TaskKind::backward_input) peak_weights[rank] = std::max(peak_weights[rank], ++weights_[rank]);
-        return once(backward_[i]);
-    }
-  }
+  return true;
+}
 
-  StagePlacement placement_;
-  Workload run_;
-  const TaskLists& tasks_;
-  bool training_;
-  State loaded_, forward_, backward_, weight_, forward_sent_, forward_got_, backward_sent_, backward_got_;
-  std::vector<std::size_t> next_;
-  Numbers alive_, weights_, inputs_, outputs_, gradients_;
-};
-
-/// P 1..9, V 1..3, M 1..33.
+/// P 1..9, V 1..3, M 1..33, of the larger every third.
 template <class Visit>
 void for_each_run(const Visit& visit) {
   for (Index ranks = 1; ranks <= 9; ++ranks)
     for (Index chunks = 1; chunks <= 3; ++chunks)
-      for (Index microbatches = 1; microbatches <= 33; ++microbatches)
+      for (Index microbatches = 1; microbatches <= 33; microbatches += microbatches < 21 ? 1 : 3)
         visit(Workload{.microbatches = microbatches, .pipeline = ranks, .chunks = chunks});
 }
 
@@ -189,11 +72,15 @@ void check_schedule(StagePlacement placement, const Make& make, const Exists& ex
       return;
     }
     ++made;
-    const TaskLists tasks = all_ranks(run, make);
-    Runner runner(placement, run, tasks, training);
-    CHECK(runner.run() == "");
-    for (Workload at = run; training && at.rank < at.pipeline; ++at.rank)
-      CHECK_MESSAGE(runner.peak[static_cast<std::size_t>(at.rank)] == alive(at), "rank ", at.rank);
+    const PipelineTasks tasks = all_ranks(placement, run, make);
+    CHECK(faults(tasks, Sends::buffered, !training) == "");
+    Index loads = 0;
+    for (const Task& task : tasks.ranks[0]) loads += task.kind == TaskKind::load && task.chunk == 0;
+    CHECK(loads == run.microbatches);
+    if (!training) return;
+    const Timeline timeline = simulate(tasks, {.joined = Joined::in_turn});
+    for (Workload at = run; at.rank < at.pipeline; ++at.rank)
+      CHECK_MESSAGE(timeline.ranks[static_cast<std::size_t>(at.rank)].peak_in_flight == alive(at), "rank ", at.rank);
   });
   CHECK(made > 50);
 }
@@ -222,8 +109,8 @@ TEST_CASE("NxD's older schedule: the tasks of 1F1B in the same order") {
       StagePlacement::looped, [](const Workload& run) { return nxd_legacy_1f1b(run); }, one_chunk, plain_alive);
   for_each_run([](const Workload& run) {
     if (!one_chunk(run)) return;
-    CHECK(all_ranks(run, [](const Workload& at) { return nxd_legacy_1f1b(at); }) ==
-          all_ranks(run, [](const Workload& at) { return nxd_1f1b(at); }));
+    CHECK(lists(run, [](const Workload& at) { return nxd_legacy_1f1b(at); }) ==
+          lists(run, [](const Workload& at) { return nxd_1f1b(at); }));
   });
 }
 
@@ -253,22 +140,29 @@ TEST_CASE("NxD: no deadlock where every send waits for its receive, in single bu
     CAPTURE(run.chunks);
     CAPTURE(run.microbatches);
     if (run.chunks == 1) {
-      const TaskLists tasks = all_ranks(run, [](const Workload& at) { return nxd_1f1b(at); });
-      CHECK(Runner(StagePlacement::looped, run, tasks, true).run(true) == "");
+      const PipelineTasks tasks =
+          all_ranks(StagePlacement::looped, run, [](const Workload& at) { return nxd_1f1b(at); });
+      CHECK(faults(tasks, Sends::rendezvous) == "");
+      CHECK(fits_single_buffers(tasks));
     } else if (run.microbatches % run.pipeline == 0) {
       for (const bool odd_even : {false, true}) {
-        const TaskLists tasks =
-            all_ranks(run, [&](const Workload& at) { return nxd_interleaved(at, {.odd_even = odd_even}); });
-        CHECK(Runner(StagePlacement::looped, run, tasks, true).run(true) == "");
+        const PipelineTasks tasks = all_ranks(StagePlacement::looped, run, [&](const Workload& at) {
+          return nxd_interleaved(at, {.odd_even = odd_even});
+        });
+        CHECK(faults(tasks, Sends::rendezvous) == "");
+        CHECK(fits_single_buffers(tasks));
       }
     }
   });
 }
 
 TEST_CASE("NxD interleaved with one chunk: refused because the list that NxD makes cannot run") {
-  const Workload run{.microbatches = 4, .pipeline = 2};
-  const TaskLists tasks = all_ranks(run, [](const Workload& at) { return nxd_interleaved(at, {}, compat); });
-  CHECK(Runner(StagePlacement::looped, run, tasks, true).run() != "");
+  const PipelineTasks tasks = all_ranks(StagePlacement::looped, {.microbatches = 4, .pipeline = 2},
+                                        [](const Workload& at) { return nxd_interleaved(at, {}, compat); });
+  const Diagnostics found = prove(tasks, Sends::buffered);
+  REQUIRE(!found.empty());
+  CHECK(found[0].id == "SP-PIPELINE-014");
+  CHECK(found[0].message == "rank 0 lists 'send-forward 0.0 to 1', which rank 1 never receives");
 }
 
 TEST_CASE("NxD interleaved: what is joined") {
@@ -310,8 +204,8 @@ TEST_CASE("Megatron 1F1B: complete, and the passes of NxD") {
       for (auto& list : tasks) std::erase_if(list, [](const Task& task) { return !is_compute(task.kind); });
       return tasks;
     };
-    CHECK(passes(all_ranks(run, [](const Workload& at) { return megatron_1f1b(at); })) ==
-          passes(all_ranks(run, [](const Workload& at) { return nxd_1f1b(at); })));
+    CHECK(passes(lists(run, [](const Workload& at) { return megatron_1f1b(at); })) ==
+          passes(lists(run, [](const Workload& at) { return nxd_1f1b(at); })));
   });
 }
 
@@ -402,11 +296,10 @@ TEST_CASE("zero bubble: complete, and no more alive than declared") {
       StagePlacement::looped, [](const Workload& run) { return zb1p(run); }, one_chunk, plain_alive);
   for_each_run([](const Workload& run) {
     if (!one_chunk(run)) return;
-    const TaskLists tasks = all_ranks(run, [](const Workload& at) { return zb1p(at); });
-    Runner runner(StagePlacement::looped, run, tasks, true);
-    REQUIRE(runner.run() == "");
+    const Timeline timeline =
+        simulate(all_ranks(StagePlacement::looped, run, [](const Workload& at) { return zb1p(at); }), {});
     for (Index rank = 0; rank < run.pipeline; ++rank)
-      CHECK(runner.peak_weights[static_cast<std::size_t>(rank)] == std::min(run.microbatches, rank + 1));
+      CHECK(timeline.ranks[static_cast<std::size_t>(rank)].peak_weight_halves == std::min(run.microbatches, rank + 1));
   });
 }
 
@@ -420,30 +313,32 @@ TEST_CASE("stages in a V: complete") {
       CHECK(thrown_ids([&] { dualpipe(run); }) == Ids{"SP-PIPELINE-012"});
       return;
     }
-    const TaskLists zbv = all_ranks(run, [](const Workload& at) { return pytorch_zbv(at); });
-    Runner runner(StagePlacement::vee, run, zbv, true);
-    CHECK(runner.run() == "");
-    for (const Index alive : runner.peak) {
+    // Proven, and the most that each rank holds.
+    const auto peaks = [](StagePlacement placement, const Workload& some, const auto& make, Index each_way) {
+      PipelineTasks tasks = all_ranks(placement, some, make);
+      tasks.run.microbatches = each_way;
+      CHECK(faults(tasks) == "");
+      Numbers out;
+      for (const RankTimeline& rank : simulate(tasks, {}).ranks) out.push_back(rank.peak_in_flight);
+      return out;
+    };
+    const auto zbv = [](const Workload& at) { return pytorch_zbv(at); };
+    for (const Index alive : peaks(StagePlacement::vee, run, zbv, run.microbatches)) {
       CHECK(alive <= 2 * run.pipeline);
       if (run.microbatches >= 2 * run.pipeline) CHECK(alive == 2 * run.pipeline);
     }
-    if (run.microbatches < 2 * run.pipeline) {
-      CHECK(thrown_ids([&] { dualpipe_v(run); }) == Ids{"SP-PIPELINE-012"});
-    } else {
-      const TaskLists tasks = all_ranks(run, [](const Workload& at) { return dualpipe_v(at); });
-      Runner dual(StagePlacement::vee, run, tasks, true);
-      CHECK(dual.run() == "");
-      for (const Index alive : dual.peak) CHECK(alive == 2 * run.pipeline + 1);
-    }
-    if (run.microbatches < 2 * run.pipeline || run.microbatches % 2 != 0 || run.pipeline % 2 != 0) {
-      CHECK(thrown_ids([&] { dualpipe(run); }) == Ids{"SP-PIPELINE-012"});
-    } else {
-      const TaskLists tasks = all_ranks(run, [](const Workload& at) { return dualpipe(at); });
-      const Workload each{.microbatches = run.microbatches / 2, .pipeline = run.pipeline, .chunks = 2};
-      Runner dual(StagePlacement::bidirectional, each, tasks, true);
-      CHECK(dual.run() == "");
-      for (const Index alive : dual.peak) CHECK(alive == run.pipeline + 1);
-    }
+    const auto dual_v = [](const Workload& at) { return dualpipe_v(at); };
+    if (run.microbatches < 2 * run.pipeline)
+      CHECK(thrown_ids([&] { dual_v(run); }) == Ids{"SP-PIPELINE-012"});
+    else
+      for (const Index alive : peaks(StagePlacement::vee, run, dual_v, run.microbatches))
+        CHECK(alive == 2 * run.pipeline + 1);
+    const auto dual = [](const Workload& at) { return dualpipe(at); };
+    if (run.microbatches < 2 * run.pipeline || run.microbatches % 2 != 0 || run.pipeline % 2 != 0)
+      CHECK(thrown_ids([&] { dual(run); }) == Ids{"SP-PIPELINE-012"});
+    else
+      for (const Index alive : peaks(StagePlacement::bidirectional, run, dual, run.microbatches / 2))
+        CHECK(alive == run.pipeline + 1);
   });
 }
 
@@ -458,8 +353,8 @@ TEST_CASE("PyTorch's sends and receives: those of the lazy listing, placed by it
     return tasks;
   };
   const auto compare = [&](StagePlacement placement, const Workload& run, const auto& make) {
-    const TaskLists slots = all_ranks(run, [&](const Workload& at) { return make(at, Listing::slots); });
-    const TaskLists lazy = all_ranks(run, [&](const Workload& at) { return make(at, Listing::tasks); });
+    const TaskLists slots = lists(run, [&](const Workload& at) { return make(at, Listing::slots); });
+    const TaskLists lazy = lists(run, [&](const Workload& at) { return make(at, Listing::tasks); });
     CHECK(sorted(with_communication(slots, placement, run)) == sorted(lazy));
   };
   for (Index ranks = 2; ranks <= 5; ++ranks) {
@@ -471,15 +366,43 @@ TEST_CASE("PyTorch's sends and receives: those of the lazy listing, placed by it
   }
   const TaskLists backwards_first{{make_task(TaskKind::backward, 0, 0)}, {make_task(TaskKind::forward, 0, 0)}};
   CHECK(thrown_ids([&] { with_communication(backwards_first, StagePlacement::looped, {.pipeline = 2}); }) ==
-        Ids{"SP-PIPELINE-012"});
+        Ids{"SP-PIPELINE-013"});
+  CHECK(thrown_ids([&] { with_bubbles(backwards_first, StagePlacement::looped, {.pipeline = 2}); }) ==
+        Ids{"SP-PIPELINE-013"});
+}
+
+TEST_CASE("PyTorch's sends and receives: every message of one rank to another arrives in the order it is sent") {
+  for (Index ranks = 2; ranks <= 5; ++ranks) {
+    const Workload run{.microbatches = 2 * ranks, .pipeline = ranks, .chunks = 2};
+    const auto check = [&](StagePlacement placement, const auto& make) {
+      const TaskLists slots = lists(run, [&](const Workload& at) { return make(at, Listing::slots); });
+      const PipelineTasks tasks{placement, run, with_communication(slots, placement, run)};
+      CHECK(faults(tasks) == "");
+      for (Index from = 0; from < ranks; ++from)
+        for (Index to = 0; to < ranks; ++to) {
+          std::vector<std::pair<bool, Index>> sent, received;
+          for (const Task& task : tasks.ranks[static_cast<std::size_t>(from)])
+            if (is_send(task.kind) && task.peer == to)
+              sent.emplace_back(task.kind == TaskKind::send_forward, task.microbatch);
+          for (const Task& task : tasks.ranks[static_cast<std::size_t>(to)])
+            if (is_receive(task.kind) && task.peer == from)
+              received.emplace_back(task.kind == TaskKind::receive_forward, task.microbatch);
+          CHECK(sent == received);
+        }
+    };
+    check(StagePlacement::looped, [](const Workload& at, Listing all) { return pytorch_interleaved(at, all); });
+    check(StagePlacement::looped, [](const Workload& at, Listing all) { return looped_bfs(at, all); });
+    check(StagePlacement::vee, [](const Workload& at, Listing all) { return pytorch_zbv(at, all); });
+    check(StagePlacement::vee, [](const Workload& at, Listing all) { return dualpipe_v(at, all); });
+  }
 }
 
 TEST_CASE("bubbles: no forward in a slot before its input") {
   const Workload run{.microbatches = 8, .pipeline = 4, .chunks = 2};
   // Made without the idle slots that ranks begin with, all of them must be put in.
-  const TaskLists passes = all_ranks(run, [](const Workload& at) { return looped_bfs(at, Listing::compute); });
+  const TaskLists passes = lists(run, [](const Workload& at) { return looped_bfs(at, Listing::compute); });
   const TaskLists slots = with_bubbles(passes, StagePlacement::looped, run);
-  CHECK(slots == all_ranks(run, [](const Workload& at) { return looped_bfs(at, Listing::slots); }));
+  CHECK(slots == lists(run, [](const Workload& at) { return looped_bfs(at, Listing::slots); }));
 }
 
 TEST_CASE("a schedule is a value that stores no tasks") {
@@ -511,8 +434,7 @@ TEST_CASE("any step can be asked for, and steps in order are the tasks") {
 }
 
 TEST_CASE("tasks as text") {
-  const TaskLists tasks =
-      all_ranks({.microbatches = 2, .pipeline = 2}, [](const Workload& run) { return nxd_1f1b(run); });
+  const TaskLists tasks = lists({.microbatches = 2, .pipeline = 2}, [](const Workload& run) { return nxd_1f1b(run); });
   CHECK(text(tasks, 0) ==
         "load 0.0, forward 0.0, send-forward 0.0 to 1, load 1.0, forward 1.0, receive-backward 0.0 from 1, "
         "send-forward 1.0 to 1, backward 0.0, receive-backward 1.0 from 1, backward 1.0, reduce-gradients");

@@ -96,6 +96,11 @@ inline constexpr Rule rule_table[] = {
     {"SP-MODEL-003", Severity::error, "an architecture option has a known value"},
     {"SP-MODEL-004", Severity::error, "an architecture option does not combine with another"},
     {"SP-MODEL-005", Severity::error, "layers are at most 65,536, all other sizes of an architecture fit 32 bits"},
+    {"SP-MODEL-006", Severity::error, "a size of a described model is an expression of known sizes, and a whole number"},
+    {"SP-MODEL-007", Severity::error, "a described parameter has the dimension that its role cuts, and parts that fill it"},
+    {"SP-MODEL-008", Severity::error, "heads of a described parameter agree with each other and with its extents"},
+    {"SP-MODEL-009", Severity::error, "names of a described model are distinct, those of layers and no others have {layer}"},
+    {"SP-MODEL-010", Severity::error, "a described parameter stands in existing layers, and every layer has one"},
     // tensor
     {"SP-TENSOR-001", Severity::error, "a weight divides over the tensor ranks"},
     {"SP-TENSOR-002", Severity::error, "experts divide over the expert ranks"},
@@ -135,7 +140,7 @@ inline constexpr Rule rule_table[] = {
     {"SP-ZERO-005", Severity::warning, "the ZeRO-1 optimizer of NxD clips at 1.0, whatever max_grad_norm says"},
     {"SP-ZERO-006", Severity::warning, "a bucket cap over 140 MB is marked in NxD as giving NaN"},
     // plan
-    {"SP-PLAN-001", Severity::error, "a plan asks for a rank of its world"},
+    {"SP-PLAN-001", Severity::error, "what is asked of a plan is in it: a rank, a tensor, an element"},
     {"SP-PLAN-002", Severity::error, "a parameter registry is not empty and its layers are numbered from 0"},
     {"SP-PLAN-003", Severity::warning, "strict lays something out differently from NxDT"},
     {"SP-PLAN-004", Severity::warning, "the plan does not fit the device memory"},
@@ -169,6 +174,19 @@ inline constexpr Rule rule_table[] = {
     {"SP-OPTIM-011", Severity::error, "an update gets weights, gradients and state of one size, and a step from 1 on"},
     {"SP-OPTIM-012", Severity::error, "gradients are clipped at a positive norm of a positive order"},
     {"SP-OPTIM-013", Severity::warning, "NxDT decays and clips as the configuration says"},
+    // checkpoint
+    {"SP-CHECKPOINT-001", Severity::error, "a file can be read"},
+    {"SP-CHECKPOINT-002", Severity::error, "an archive (zip, tar, gzip, old torch stream) is well formed and whole"},
+    {"SP-CHECKPOINT-003", Severity::error, "the checksum of a record holds"},
+    {"SP-CHECKPOINT-004", Severity::error, "a pickle builds tensors and plain values, and calls nothing else"},
+    {"SP-CHECKPOINT-005", Severity::error, "a tensor lies inside its storage, and has a size that can be"},
+    {"SP-CHECKPOINT-006", Severity::error, "a safetensors header names tensors that tile the file"},
+    {"SP-CHECKPOINT-007", Severity::error, "an index names files beside it that hold what it says"},
+    {"SP-CHECKPOINT-008", Severity::error, "a file can be written"},
+    // migrate
+    {"SP-MIGRATE-001", Severity::error, "a file to migrate is a configuration of the system that it comes from"},
+    {"SP-MIGRATE-002", Severity::error, "a way leads from one system to the other"},
+    {"SP-MIGRATE-003", Severity::error, "a result replaces neither its source nor, unasked, another file"},
     // config
     {"SP-CONFIG-001", Severity::error,   "the file can be read"},
     {"SP-CONFIG-002", Severity::error,   "the file is at most 16 MiB"},

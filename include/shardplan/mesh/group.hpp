@@ -1,5 +1,9 @@
 #pragma once
+#include <concepts>
+#include <cstddef>
 #include <optional>
+#include <type_traits>
+#include <utility>
 
 #include <shardplan/mesh/view.hpp>
 
@@ -221,6 +225,110 @@ class GroupList {
   InlineVector<std::size_t, 4> order_;
   InlineVector<Index, 2> picks_;  ///< one after the other
   std::size_t pick_size_ = 0;
+};
+
+/// Every group of a kind as nested loops, for kinds that a wire does not break up: what takes a communicator library
+/// that is told strides, and what a flat list is written from.
+///
+/// The k-th rank of the i-th group is `first` + the digits of i over `order` + the digits of k over `members`.
+struct GroupStrides {
+  /// At most one a digit of a view, and two more where a piece begins and ends inside one.
+  class Digits {
+   public:
+    /// What is behind the last digit is read by nobody, and left alone but where the language asks for a value.
+    constexpr Digits() {
+      if (std::is_constant_evaluated())
+        for (Group::Member& digit : digits_) digit = {1, 0};
+    }
+    constexpr Digits(const Digits& other) : Digits() { *this = other; }
+    constexpr Digits& operator=(const Digits& other) {
+      size_ = other.size_;
+      for (std::size_t i = 0; i < size_; ++i) digits_[i] = other.digits_[i];
+      return *this;
+    }
+    constexpr std::size_t size() const { return size_; }
+    constexpr bool empty() const { return size_ == 0; }
+    constexpr const Group::Member& operator[](std::size_t i) const { return digits_[i]; }
+    constexpr const Group::Member* begin() const { return digits_; }
+    constexpr const Group::Member* end() const { return digits_ + size_; }
+    /// Adds a digit inside of the others. One that counts on where the last ends becomes part of it; one of extent 1
+    /// is none.
+    constexpr void add(Group::Member digit) {
+      if (digit.extent == 1) return;
+      if (size_ > 0 && digits_[size_ - 1].stride == digit.extent * digit.stride)
+        digits_[size_ - 1] = {digits_[size_ - 1].extent * digit.extent, digit.stride};
+      else
+        digits_[size_++] = digit;
+    }
+    constexpr void clear() { size_ = 0; }
+    friend constexpr bool operator==(const Digits& a, const Digits& b) {
+      if (a.size_ != b.size_) return false;
+      for (std::size_t i = 0; i < a.size_; ++i)
+        if (!(a.digits_[i] == b.digits_[i])) return false;
+      return true;
+    }
+
+   private:
+    Group::Member digits_[8];
+    std::size_t size_ = 0;
+  };
+
+  Index first = 0;
+  Digits order;    ///< outer first
+  Digits members;  ///< major first
+
+  constexpr Index groups() const { return product(order); }
+  constexpr Index group_size() const { return product(members); }
+
+  /// Every group cut into pieces of `piece` members that stand `step` positions apart (see mcore::Groups); none where a
+  /// piece does not end with a digit. Pre: piece * step divides group_size().
+  constexpr std::optional<GroupStrides> cut(Index piece, Index step) const {
+    GroupStrides out{first, order, {}};
+    Digits below;
+    Index high = group_size();  // positions that the digits from here on count through
+    for (const Group::Member& digit : members) {
+      const Index low = high / digit.extent;
+      const Index bounds[] = {high, larger(low, smaller(high, piece * step)), larger(low, smaller(high, step)), low};
+      Digits* const parts[] = {&out.order, &out.members, &below};
+      for (int part = 0; part < 3; ++part) {
+        if (bounds[part] % bounds[part + 1] != 0) return std::nullopt;
+        if (bounds[part + 1] % low != 0) return std::nullopt;
+        parts[part]->add({bounds[part] / bounds[part + 1], bounds[part + 1] / low * digit.stride});
+      }
+      high = low;
+    }
+    for (const Group::Member& digit : below) out.order.add(digit);
+    return out;
+  }
+
+  /// Writes all groups, one behind the other: an addition a rank. Pre: room for groups() * group_size() numbers that
+  /// ranks fit in.
+  template <std::integral Number>
+  constexpr void write(Number* out) const {
+    out[0] = static_cast<Number>(first);
+    std::size_t length = 1;
+    for (const Digits* digits : {&members, &order})
+      for (std::size_t d = digits->size(); d-- > 0;) {
+        // What is written so far, once more for every step of the next digit.
+        const auto& [extent, stride] = (*digits)[d];
+        for (Index step = 1; step < extent; ++step) {
+          const auto shift = static_cast<Number>(step * stride);
+          const Number* __restrict from = out;
+          Number* __restrict to = out + static_cast<std::size_t>(step) * length;
+          for (std::size_t i = 0; i < length; ++i) to[i] = static_cast<Number>(from[i] + shift);
+        }
+        length *= static_cast<std::size_t>(extent);
+      }
+  }
+
+  friend constexpr bool operator==(const GroupStrides&, const GroupStrides&) = default;
+
+ private:
+  static constexpr Index product(const Digits& digits) {
+    Index out = 1;
+    for (const Group::Member& digit : digits) out *= digit.extent;
+    return out;
+  }
 };
 
 }  // namespace shardplan

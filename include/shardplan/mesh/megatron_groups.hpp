@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,6 +79,29 @@ inline constexpr GroupKindRow group_kinds[] = {
     {GroupKind::hierarchical_expert_data, "HIERARCHICAL_EXPERT_DATA_PARALLEL_GROUP_L", "dp", true},
     {GroupKind::optimizer_instance, "INTRA_DISTRIBUTED_OPTIMIZER_INSTANCE_GROUP", "", true},
 };
+
+namespace detail {
+
+constexpr std::size_t number_of(Axis axis) {
+  std::size_t out = 0;
+  while (known_axes[out] != axis) ++out;
+  return out;
+}
+
+/// The axes of every kind's token as bits, so that asking for strides reads no text.
+struct TokenBits {
+  std::uint8_t of[std::size(group_kinds)]{};
+};
+inline constexpr TokenBits token_bits = [] {
+  TokenBits out;
+  for (const GroupKindRow& row : group_kinds)
+    for (std::size_t a = 0; !row.token.empty() && a < std::size(known_axes); ++a)
+      if (Order(row.token).names(known_axes[a]))
+        out.of[static_cast<std::size_t>(row.kind)] |= static_cast<std::uint8_t>(1U << a);
+  return out;
+}();
+
+}  // namespace detail
 
 /// A kind, and for those that exist more than once which of them: the level of a hierarchy, the size of hybrid groups.
 struct Kind {
@@ -157,6 +181,9 @@ class ProcessGroups {
                        options.offset);
     check_pipelines();
     check_derived();
+    for (const RankGrid* grid : {&decoder_, &expert_})
+      for (const View::Slot& slot : grid->view().slots())
+        axis_numbers_[grid == &expert_].push_back(detail::number_of(grid->view().axes()[slot.axis].axis));
   }
 
   constexpr const Options& options() const { return options_; }
@@ -209,23 +236,9 @@ class ProcessGroups {
   constexpr Groups groups(Kind kind) const {
     if (!has(kind)) fail("SP-MESH-007", concat("the job has no groups ", name(kind)), "one of kinds()");
     const RankGrid& grid = kind.row().expert ? expert_ : decoder_;
-    const Index instances = options_.instances;
+    const auto [piece, step] = pieces(kind);
+    if (piece > 0) return {grid, Order(kind.row().token), piece, step};
     switch (kind.kind) {
-      case GroupKind::intra_partial_data_with_context:
-        return {grid, Order("dp-cp"), replicas() / instances};
-      case GroupKind::hybrid_data_context:
-        return {grid, Order("dp-cp"), kind.number};
-      case GroupKind::hierarchical_context: {
-        Index step = 1;
-        for (Index level = 0; level < kind.number; ++level)
-          step *= options_.hierarchical_context[static_cast<std::size_t>(level)];
-        return {grid, Order("cp"), options_.hierarchical_context[static_cast<std::size_t>(kind.number)], step};
-      }
-      case GroupKind::hierarchical_expert_data: {
-        const Index inside = grid.sizes().data / instances;
-        if (kind.number == 0) return {grid, Order("dp"), inside};
-        return {grid, Order("dp"), instances, inside};
-      }
       case GroupKind::embedding:
         return at_stages(embedding_stages());
       case GroupKind::position_embedding:
@@ -237,7 +250,87 @@ class ProcessGroups {
     }
   }
 
+  /// The same as nested loops; none where stages of embeddings or hybrid groups are no loop.
+  /// Post: where there are any, they give the ranks of groups(kind). Errors SP-MESH-007 unless has(kind).
+  constexpr std::optional<GroupStrides> strides(Kind kind) const {
+    if (!has(kind)) fail("SP-MESH-007", concat("the job has no groups ", name(kind)), "one of kinds()");
+    const bool expert = kind.row().expert;
+    const View& view = (expert ? expert_ : decoder_).view();
+    std::uint32_t members = detail::token_bits.of[static_cast<std::size_t>(kind.kind)];
+    std::optional<GroupStrides> result(std::in_place);  // in place: copying it takes as long as all the rest
+    GroupStrides& out = *result;
+    out.first = view.offset();
+    const Index instances = options_.instances;
+    if (kind.kind == GroupKind::optimizer_instance) {
+      if (options_.weight_remat > 1 || options_.expert_weight_remat > 1) {
+        out.members.add({view.size(), 1});
+        return result;
+      }
+      members = detail::token_bits.of[static_cast<std::size_t>(GroupKind::expert_tensor_expert_pipeline)];
+      for (std::size_t i = 0; i < view.slots().size(); ++i)
+        if (const View::Slot& slot = view.slots()[i]; known_axes[axis_numbers_[1][i]] == dp) {
+          const Index inside = slot.extent / instances;
+          out.order.add({instances, inside * slot.stride});
+          out.members.add({inside, slot.stride});
+        }
+    }
+    for (std::size_t i = 0; i < view.slots().size(); ++i) {
+      const View::Slot& slot = view.slots()[i];
+      const std::size_t axis = axis_numbers_[expert][i];
+      if (kind.kind == GroupKind::optimizer_instance && known_axes[axis] == dp) continue;
+      ((members >> axis & 1) != 0 ? out.members : out.order).add({slot.extent, slot.stride});
+    }
+    if (kind.kind == GroupKind::embedding || kind.kind == GroupKind::position_embedding) {
+      if (!pick(out, kind.kind == GroupKind::embedding ? embedding_stages() : position_embedding_stages()))
+        return std::nullopt;
+      return result;
+    }
+    const auto [piece, step] = pieces(kind);
+    if (piece == 0) return result;
+    if (out.group_size() % (piece * step) != 0) return std::nullopt;
+    return out.cut(piece, step);
+  }
+
  private:
+  /// How the groups of a kind are cut out of those of its token: so many members, so many positions apart.
+  struct Pieces {
+    Index size = 0;  ///< 0: not cut
+    Index step = 1;
+  };
+  constexpr Pieces pieces(Kind kind) const {
+    const Index instances = options_.instances;
+    switch (kind.kind) {
+      case GroupKind::intra_partial_data_with_context:
+        return {replicas() / instances, 1};
+      case GroupKind::hybrid_data_context:
+        return {kind.number, 1};
+      case GroupKind::hierarchical_context: {
+        Index step = 1;
+        for (Index level = 0; level < kind.number; ++level)
+          step *= options_.hierarchical_context[static_cast<std::size_t>(level)];
+        return {options_.hierarchical_context[static_cast<std::size_t>(kind.number)], step};
+      }
+      case GroupKind::hierarchical_expert_data: {
+        const Index inside = expert_.sizes().data / instances;
+        return kind.number == 0 ? Pieces{inside, 1} : Pieces{instances, inside};
+      }
+      default:
+        return {};
+    }
+  }
+
+  /// Of every pipeline only the stages at these positions; false where they do not stand at one distance.
+  static constexpr bool pick(GroupStrides& pipelines, const InlineVector<Index, 2>& stages) {
+    const Index stride = pipelines.members.empty() ? 0 : pipelines.members[0].stride;
+    const Index step = stages.size() < 2 ? 0 : stages[1] - stages[0];
+    for (std::size_t i = 1; i < stages.size(); ++i)
+      if (stages[i] - stages[i - 1] != step) return false;
+    pipelines.first += stages[0] * stride;
+    pipelines.members.clear();
+    pipelines.members.add({static_cast<Index>(stages.size()), step * stride});
+    return true;
+  }
+
   /// Ranks of one data-parallel group with context.
   constexpr Index replicas() const { return decoder_.sizes().data * decoder_.sizes().context; }
 
@@ -335,6 +428,7 @@ class ProcessGroups {
   Options options_;
   RankGrid decoder_;
   RankGrid expert_;
+  InlineVector<std::size_t, 6> axis_numbers_[2];  ///< in known_axes, of the slots of both views
 };
 
 }  // namespace shardplan::mcore

@@ -6,7 +6,8 @@
 #include <shardplan/layout/holders.hpp>
 #include <shardplan/layout/shard.hpp>
 
-/// One dimension of a transfer: what a place wants, cut where the answer to "who holds it" changes.
+/// One dimension of a transfer: what a place wants, cut where the answer to "who holds it" changes; and the check of
+/// it.
 namespace shardplan::detail {
 
 /// The wanted elements of a dimension in local order, neighbours merged that all sources hold alike.
@@ -28,6 +29,12 @@ class HeldParts {
   /// `own`: the place of the wanting rank in the source, where it has one. Errors SP-LAYOUT-013 an element nobody
   /// holds.
   constexpr HeldParts(const Layout& from, std::size_t dim, Shard::Runs wanted, const Place* own) {
+    find(from, dim, wanted, own);
+  }
+  /// The same in place of what was found before.
+  constexpr void find(const Layout& from, std::size_t dim, Shard::Runs wanted, const Place* own) {
+    parts_.clear();
+    holdings_.clear();
     for (const Shard::Segment& run : wanted)
       if (!run.is_padding()) add_run(from, dim, run, own);
   }
@@ -105,5 +112,56 @@ class HeldParts {
   InlineVector<Part, 4> parts_;
   InlineVector<Holding, 4> holdings_;
 };
+
+/// Walks the elements of one dimension of a shard, run by run.
+struct RunCursor {
+  Shard::Runs runs;
+  std::size_t at = 0;
+
+  /// The run with local index `local`, from which the index is `local - run.local` on; none: past the end.
+  constexpr const Shard::Segment* find(Index local) {
+    if (at < runs.size() && local < runs[at].local) at = 0;
+    while (at < runs.size() && runs[at].local + runs[at].length <= local) ++at;
+    return at < runs.size() ? &runs[at] : nullptr;
+  }
+};
+
+/// Whether `length` elements of a dimension are the same real ones on both sides.
+constexpr bool same_elements(Shard::Runs source, Index from, Shard::Runs destination, Index to, Index length) {
+  RunCursor a{source}, b{destination};
+  while (length > 0) {
+    const Shard::Segment *x = a.find(from), *y = b.find(to);
+    if (!x || !y || x->is_padding() || y->is_padding() || x->start + from - x->local != y->start + to - y->local)
+      return false;
+    const Index step = smaller(length, smaller(x->local + x->length - from, y->local + y->length - to));
+    from += step;
+    to += step;
+    length -= step;
+  }
+  return true;
+}
+
+/// Whether moves [first, last), which agree in the dimensions before `dim`, write every real element of the others
+/// once: in order, so that one look at each is enough.
+template <class Moves>
+constexpr bool tiles(const Shard& wanted, const Moves& all, std::size_t first, std::size_t last, std::size_t dim) {
+  if (dim == wanted.rank()) return last - first == 1;
+  RunCursor runs{wanted.segments(dim)};
+  Index at = 0;
+  const auto skip_padding = [&] {
+    const Shard::Segment* run = runs.find(at);
+    for (; run && run->is_padding(); run = runs.find(at)) at = run->local + run->length;
+    return run != nullptr;
+  };
+  while (first < last) {
+    std::size_t next = first + 1;
+    const Index begin = all[first].destination[dim], length = all[first].extent[dim];
+    while (next < last && all[next].destination[dim] == begin && all[next].extent[dim] == length) ++next;
+    if (!skip_padding() || begin != at || length < 1 || !tiles(wanted, all, first, next, dim + 1)) return false;
+    at += length;
+    first = next;
+  }
+  return !skip_padding();
+}
 
 }  // namespace shardplan::detail

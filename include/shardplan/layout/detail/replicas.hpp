@@ -6,6 +6,54 @@
 #include <shardplan/layout/holders.hpp>
 
 /// Which of many ranks that hold the same piece: answered by digits, without a look at each of them.
+namespace shardplan {
+
+/// Where ranks stand, as far as the way between two of them goes. Nodes hold neighbouring rank numbers.
+struct Topology {
+  Index ranks_per_node = 0;  ///< 0: not known
+  Shape torus = {};          ///< of nodes (of ranks where nodes are not known), numbered row-major; empty: none
+
+  /// Links between two ranks: steps on the torus between their nodes; without a torus 1 between any two nodes.
+  constexpr Index hops(Rank a, Rank b) const {
+    Index x = node(a), y = node(b), out = 0;
+    if (torus.empty()) return ranks_per_node > 0 && x != y;
+    for (std::size_t d = torus.size(); d-- > 0;) {
+      const Index apart = x % torus[d] < y % torus[d] ? y % torus[d] - x % torus[d] : x % torus[d] - y % torus[d];
+      out += smaller(apart, torus[d] - apart);
+      x /= torus[d];
+      y /= torus[d];
+    }
+    return out;
+  }
+
+  /// Whether `a` is a better source for `to` than `b`: fewer links, then the nearer rank number, then the lower one.
+  constexpr bool nearer(Rank to, Rank a, Rank b) const {
+    if (const Index x = hops(to, a), y = hops(to, b); x != y) return x < y;
+    const Index x = a < to ? to.value - a.value : a.value - to.value;
+    const Index y = b < to ? to.value - b.value : b.value - to.value;
+    return x != y ? x < y : a < b;
+  }
+
+  /// Errors SP-MESH-001 a negative node size or an extent below 1; SP-MESH-009 a torus too small for `ranks` ranks.
+  constexpr void check(Index ranks) const {
+    if (ranks_per_node < 0) fail("SP-MESH-001", concat("nodes of ", ranks_per_node, " ranks"), "0 or more");
+    Index nodes = 1;
+    for (const Index extent : torus) {
+      if (extent < 1) fail("SP-MESH-001", concat("a torus ", torus), "extents of at least 1");
+      nodes = checked_mul(nodes, extent);
+    }
+    if (!torus.empty() && node(ranks - 1) >= nodes)
+      fail("SP-MESH-009", concat("a torus ", torus, " of ", nodes, " nodes for rank ", ranks - 1),
+           concat("at least ", node(ranks - 1) + 1, " nodes"));
+  }
+  friend constexpr bool operator==(const Topology&, const Topology&) = default;
+
+ private:
+  constexpr Index node(Rank rank) const { return ranks_per_node > 0 ? rank.value / ranks_per_node : rank.value; }
+};
+
+}  // namespace shardplan
+
 namespace shardplan::detail {
 
 /// The ranks of a layout as numbers whose digits are atoms: those that agree in some atoms are a mixed-radix pattern.
@@ -23,19 +71,28 @@ class Replicas {
   /// The atom values at which the tensor exists, one entry for every combination of pins.
   constexpr const InlineVector<AtomValues, 1>& pins() const { return pins_; }
 
+  /// Calls sink(rank) for every rank whose atoms have these values.
+  template <class Sink>
+  static constexpr void for_each(const Layout& layout, const AtomValues& values, Sink&& sink) {
+    InlineVector<bool, 8> free(values.size(), false);
+    for (std::size_t a = 0; a < values.size(); ++a) free[a] = values[a] < 0;
+    Place place = first_place(layout, values);
+    do sink(layout.view().rank(place));
+    while (advance(layout, free, place));
+  }
+
   /// The nearest of the ranks whose atoms have these values, the lower one of two.
-  /// O(digits) without a wire, else O(blocks of the wire), and never more than one step a replica.
-  constexpr Rank nearest(const Layout& layout, const AtomValues& values, Rank to) const {
+  /// O(digits) without a wire, else O(blocks of the wire), and never more than one step a replica; on a torus always
+  /// that.
+  constexpr Rank nearest(const Layout& layout, const AtomValues& values, Rank to, const Topology& topology = {}) const {
     const View& view = layout.view();
     const Wire& wire = view.wires();
-    Nearest best{to};
+    Nearest best{to, topology};
     const Index blocks = wire.node == 0 ? 1 : static_cast<Index>(wire.physical.size());
-    if (!aligned_ || combinations(layout, values) <= blocks) {
-      InlineVector<bool, 8> free(values.size(), false);
-      for (std::size_t a = 0; a < values.size(); ++a) free[a] = values[a] < 0;
-      Place place = first_place(layout, values);
-      do best.consider(view.rank(place));
-      while (advance(layout, free, place));
+    // Nodes are intervals of ranks, so the nearest rank number on one side of `to` is also in the nearer node; what is
+    // near on a torus can be anywhere.
+    if (!aligned_ || !topology.torus.empty() || combinations(layout, values) <= blocks) {
+      for_each(layout, values, [&best](Rank rank) { best.consider(rank); });
       return best.rank;
     }
     const Index target = clamp(to.value - view.offset(), {0, size_});
@@ -88,12 +145,11 @@ class Replicas {
   };
   struct Nearest {
     Rank to;
+    const Topology& topology;
     Rank rank = -1;
 
     constexpr void consider(Rank other) {
-      const auto distance = [this](Rank r) { return r < to ? to.value - r.value : r.value - to.value; };
-      if (rank.value < 0 || distance(other) < distance(rank) || (distance(other) == distance(rank) && other < rank))
-        rank = other;
+      if (rank.value < 0 || topology.nearer(to, other, rank)) rank = other;
     }
   };
 

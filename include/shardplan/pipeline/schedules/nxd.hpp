@@ -99,23 +99,23 @@ struct NxdInterleavedRule {
       receive_b = receive_backward(looped, run, backward(k + 1).microbatch, backward(k + 1).chunk);
     if (runs_backward) send_b = send_backward(looped, run, backward(k).microbatch, backward(k).chunk);
     const auto lists = [](const Task& one) { return one.kind == TaskKind::load || one.peer >= 0; };
-    const auto put = [&](std::initializer_list<Task> in_order) {
-      for (const Task& one : in_order)
-        if (lists(one)) out.push_back(one);
+    const auto put = [&](std::initializer_list<const Task*> in_order) {
+      for (const Task* one : in_order)
+        if (lists(*one)) out.push_back(*one);
     };
     if (options.odd_even) {
       if (run.rank % 2 == 0)
-        put({receive_f, send_f, send_b, receive_b});
+        put({&receive_f, &send_f, &send_b, &receive_b});
       else
-        put({send_f, receive_f, receive_b, send_b});
+        put({&send_f, &receive_f, &receive_b, &send_b});
       return out;
     }
     receive_f.joined = options.fused_send_recv && lists(send_b);
     send_f.joined = options.fused_send_recv && lists(receive_b);
     if (run.rank < run.pipeline - 1)
-      put({receive_f, send_b, send_f, receive_b});
+      put({&receive_f, &send_b, &send_f, &receive_b});
     else
-      put({send_f, receive_b, receive_f, send_b});
+      put({&send_f, &receive_b, &receive_f, &send_b});
     return out;
   }
 };

@@ -1,9 +1,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <utility>
+#include <limits>
 #include <vector>
 
+#include <shardplan/pipeline/detail/turns.hpp>
 #include <shardplan/pipeline/schedules/gpipe.hpp>
 
 /// The schedules of torch.distributed.pipelining (pipeline sheet, 2.7). Its GPipe is in gpipe.hpp, its schedules with
@@ -147,39 +148,31 @@ constexpr Schedule<PytorchInterleavedRule> pytorch_zero_bubble(const Workload& r
 /// Idle slots wherever, all ranks going slot by slot, a forward or a whole backward has no input yet. As in PyTorch an
 /// input half is never waited for.
 ///
-/// Pre      slots as Listing::slots gives them, that make progress
+/// Pre      slots as Listing::slots gives them
+/// Errors   SP-PIPELINE-013 ranks that wait for one another; SP-PIPELINE-015 no such microbatch or chunk
 /// Source   pipeline sheet, 2.7
 inline TaskLists with_bubbles(const TaskLists& slots, StagePlacement placement, const Workload& run) {
-  const Index stages = run.pipeline * run.chunks;
-  std::vector<bool> forwards(static_cast<std::size_t>(stages * run.microbatches)), backwards = forwards;
-  const auto place = [&](Index stage, Index m) { return static_cast<std::size_t>(stage * run.microbatches + m); };
+  const detail::PassResults results(placement, run);
+  detail::check_inside(results, slots);
+  std::vector<Index> made(results.count(), std::numeric_limits<Index>::max());  // the round, which others see after it
+  detail::Turns turns(slots, false);
+  const auto there = [&](const detail::Need& need) { return made[need.result] < turns.round(); };
   TaskLists out(slots.size());
-  std::vector<std::size_t> next(slots.size());
-  std::vector<std::pair<const Task*, Index>> made;
-  for (bool more = true, progress = true; more && progress;) {
-    more = progress = false;
-    made.clear();
-    for (std::size_t rank = 0; rank < slots.size(); ++rank) {
-      if (next[rank] == slots[rank].size()) continue;
-      more = true;
-      const Task& task = slots[rank][next[rank]];
-      const Index stage = stage_at(placement, run.pipeline, {static_cast<Index>(rank), task.chunk});
-      bool waits = false;
-      if (task.kind == TaskKind::forward) waits = stage > 0 && !forwards[place(stage - 1, task.microbatch)];
-      if (task.kind == TaskKind::backward)
-        waits = stage == stages - 1 ? !forwards[place(stage, task.microbatch)]
-                                    : !backwards[place(stage + 1, task.microbatch)];
-      out[rank].push_back(waits ? Task{} : task);
-      if (waits) continue;
-      made.emplace_back(&task, stage);
-      ++next[rank];
-      progress = true;
+  const bool ended = turns.run([&](std::size_t rank, detail::Block slot) {
+    const Task& task = slot.front();
+    const bool may_wait = task.kind == TaskKind::forward || task.kind == TaskKind::backward;
+    if (may_wait && detail::missing_input(results, rank, slot, there).pass) {
+      out[rank].push_back({});
+      return detail::Turn::waits;
     }
-    for (const auto& [task, stage] : made) {
-      if (task->kind == TaskKind::forward) forwards[place(stage, task->microbatch)] = true;
-      if (task->kind == TaskKind::backward) backwards[place(stage, task->microbatch)] = true;
-    }
-  }
+    out[rank].push_back(task);
+    if (is_compute(task.kind)) made[results.made_by(static_cast<Index>(rank), task)] = turns.round();
+    return detail::Turn::done;
+  });
+  if (!ended)
+    fail("SP-PIPELINE-013", detail::circle(turns, slots.size(), [&](std::size_t rank) {
+           return detail::wait_for_input(results, turns, rank, there);
+         }));
   return out;
 }
 
@@ -187,54 +180,39 @@ inline TaskLists with_bubbles(const TaskLists& slots, StagePlacement placement, 
 /// makes for another rank is sent at once, and the receive is put into that rank's list at that moment.
 ///
 /// Pre      slots as Listing::slots gives them
-/// Errors   SP-PIPELINE-012 no rank can go on
+/// Post     no idle slots; a send is posted and not waited for (Sends::buffered of progress.hpp)
+/// Errors   SP-PIPELINE-013 ranks that wait for one another; SP-PIPELINE-015 no such microbatch or chunk
 /// Source   pipeline sheet, 2.7
 inline TaskLists with_communication(const TaskLists& slots, StagePlacement placement, const Workload& run) {
-  const Index stages = run.pipeline * run.chunks;
-  std::vector<bool> activations(static_cast<std::size_t>(stages * run.microbatches)), gradients = activations;
-  const auto place = [&](Index stage, Index m) { return static_cast<std::size_t>(stage * run.microbatches + m); };
+  const detail::PassResults results(placement, run);
+  detail::check_inside(results, slots);
+  std::vector<bool> made(results.count());
+  detail::Turns turns(slots);
+  const auto there = [&](const detail::Need& need) { return made[need.result]; };
   TaskLists out(slots.size());
-  std::vector<std::size_t> next(slots.size());
-  for (bool more = true; more;) {
-    more = false;
-    bool progress = false;
-    for (std::size_t r = 0; r < slots.size(); ++r) {
-      const auto rank = static_cast<Index>(r);
-      if (next[r] == slots[r].size()) continue;
-      more = true;
-      std::size_t end = next[r] + 1;
-      while (slots[r][end - 1].joined) ++end;
-      bool ready = true;
-      for (std::size_t i = next[r]; i < end; ++i) {
-        const Task& task = slots[r][i];
-        const Index stage = stage_at(placement, run.pipeline, {rank, task.chunk});
-        if (task.kind == TaskKind::forward && stage > 0) ready = ready && activations[place(stage, task.microbatch)];
-        if (is_backward(task.kind) && stage < stages - 1) ready = ready && gradients[place(stage, task.microbatch)];
-      }
-      if (!ready) continue;
-      progress = true;
-      for (std::size_t i = next[r]; i < end; ++i)
-        if (slots[r][i].kind != TaskKind::idle) out[r].push_back(slots[r][i]);
-      for (std::size_t i = next[r]; i < end; ++i) {
-        const Task& task = slots[r][i];
-        const bool forward = task.kind == TaskKind::forward;
-        if (!forward && !is_backward(task.kind)) continue;
-        const Index stage = stage_at(placement, run.pipeline, {rank, task.chunk});
-        const Place to = neighbour(placement, run, {rank, task.chunk}, forward ? 1 : -1);
-        if (to.rank < 0) continue;
-        (forward ? activations : gradients)[place(forward ? stage + 1 : stage - 1, task.microbatch)] = true;
-        if (to.rank == rank) continue;
-        out[r].push_back(make_task(forward ? TaskKind::send_forward : TaskKind::send_backward, task.microbatch,
-                                   task.chunk, to.rank));
-        out[static_cast<std::size_t>(to.rank)].push_back(make_task(
-            forward ? TaskKind::receive_forward : TaskKind::receive_backward, task.microbatch, to.chunk, rank));
-      }
-      next[r] = end;
+  const bool ended = turns.run([&](std::size_t r, detail::Block block) {
+    if (detail::missing_input(results, r, block, there).pass) return detail::Turn::waits;
+    const auto rank = static_cast<Index>(r);
+    for (const Task& task : block)
+      if (task.kind != TaskKind::idle) out[r].push_back(task);
+    for (const Task& task : block) {
+      if (!is_compute(task.kind)) continue;
+      made[results.made_by(rank, task)] = true;
+      const bool forward = task.kind == TaskKind::forward;
+      if (!forward && !is_backward(task.kind)) continue;
+      const Place to = neighbour(placement, results.run(), {rank, task.chunk}, forward ? 1 : -1);
+      if (to.rank < 0 || to.rank == rank) continue;
+      out[r].push_back(
+          make_task(forward ? TaskKind::send_forward : TaskKind::send_backward, task.microbatch, task.chunk, to.rank));
+      out[static_cast<std::size_t>(to.rank)].push_back(
+          make_task(forward ? TaskKind::receive_forward : TaskKind::receive_backward, task.microbatch, to.chunk, rank));
     }
-    if (more && !progress)
-      fail("SP-PIPELINE-012", "no rank can go on: every next pass waits for one that comes later",
-           "passes in an order in which each input is made before it is used");
-  }
+    return detail::Turn::done;
+  });
+  if (!ended)
+    fail("SP-PIPELINE-013", detail::circle(turns, slots.size(), [&](std::size_t rank) {
+           return detail::wait_for_input(results, turns, rank, there);
+         }));
   return out;
 }
 

@@ -1,0 +1,92 @@
+#pragma once
+#include <shardplan/report/rule_pages/page.hpp>
+
+/// Pages of the rules of sizes and meshes.
+namespace shardplan {
+
+inline constexpr RulePage rule_pages_of_core[] = {
+    // clang-format off
+    {"SP-CORE-001", "layout-algebra sheet, 12",
+     "a product or sum of sizes would wrap around; mostly a size was typed with too many digits",
+     "checked_mul(9223372036854775807, 2)",
+     "9223372036854775807 * 2 does not fit 64 bits",
+     "sizes whose products stay below 2^63"},
+    // clang-format on
+};
+
+inline constexpr RulePage rule_pages_of_mesh[] = {
+    // clang-format off
+    {"SP-MESH-001", "NxD mesh sheet, 1.2",
+     "a degree of 0 divides nothing; NxD fails later, in a division or an empty group",
+     "tensor size 0",
+     "tensor is 0",
+     "1 switches a degree off"},
+    {"SP-MESH-003", "NxD mesh sheet, 1.3",
+     "rank order and KV copies depend on the machine; NxD raises for a name it cannot place",
+     "--hardware trn4",
+     "unknown hardware 'trn4'",
+     "trn1 (also for trn1n and inf2: the same rules), trn2 or trn3"},
+    {"SP-MESH-004", "layout-algebra sheet, 6",
+     "a view built by hand leaves coordinates out or reorders ranks with a list that is no permutation",
+     "axis tp of size 8 with its inner digit of 2 only",
+     "the digits of axis tp do not count from 0 to 7",
+     "digits of an axis that multiply to its size, each counting on where the one below ends"},
+    {"SP-MESH-005", "NxD mesh sheet, 1.4",
+     "there tensor group i takes rank i of every quarter of a node, so groups come in blocks of a quarter",
+     "trn1, tensor 4, pipeline 8, 32 ranks in one node",
+     "... over a node of 32 ranks, so the 1 tensor groups of a stage must come in blocks of 8",
+     "fewer pipeline stages, more nodes, or tensor size 2 or 8"},
+    {"SP-MESH-006", "NxD mesh sheet, 1.7",
+     "the ring of a node runs through one tensor group, or up one and down the other",
+     "trn2 with lnc 2, tensor 32, 96 ranks in nodes of 64",
+     "the trn2 ring ... needs whole nodes of 32 or 64 ranks, not 96 ranks in nodes of 64",
+     "a world of 64 or 128 ranks, or the right ranks_per_node (LOCAL_WORLD_SIZE)"},
+    {"SP-MESH-007", "NxD mesh sheet, 1.6",
+     "a name that this mesh does not have: axes differ between dense and expert meshes and other systems",
+     "groups along 'xp' of an NxD mesh",
+     "no groups along 'xp'",
+     "tp, dp, cp, pp, ep or edp; for other systems the names in the hint"},
+    {"SP-MESH-008", "NxD mesh sheet, 1.10",
+     "such groups lie inside a larger one and fill it; NxD asserts or leaves ranks without a group",
+     "groups of 3 ranks within tensor size 8",
+     "a group of 3 does not divide the tensor size 8",
+     "2 or 4: a divisor of the size that is cut"},
+    {"SP-MESH-009", "NxD mesh sheet, 1.5",
+     "ranks count from 0 to the world size - 1; a list of another job, or a count taken for a rank",
+     "the experts of expert rank 4 of 4",
+     "expert rank 4 of 4",
+     "0 to the size - 1; worlds go up to 2^31 ranks"},
+    {"SP-MESH-010", "NxD mesh sheet, 1.4 and 7.2",
+     "NxD raises or hangs here although the layout exists; only said where its limits count (compat)",
+     "compat, pipeline size 3",
+     "NxD cannot start an odd pipeline size (3): stage 0 finds no pair to receive from",
+     "an even pipeline size, or the strict dialect where NxD is not to run it"},
+    {"SP-MESH-011", "NxD mesh sheet, 1.2",
+     "NxD takes the smaller of each degree and the world size, then goes on with another job than asked",
+     "compat, tensor size 16 on 8 ranks",
+     "NxD reduces tensor 16 ... to at most the world of 8",
+     "degrees up to the world size; the strict dialect refuses them instead"},
+    {"SP-MESH-012", "NxD mesh sheet, 7.1",
+     "NxD sorts the ranks of a ring or counts within spread nodes, and its groups mix positions",
+     "trn2 with lnc 2, tensor 32, context 2 on 128 ranks",
+     "on the trn2 ring NxD gives ranks of one tensor group different context ranks",
+     "no such degree on this hardware under NxD; strict lays out the right groups"},
+    {"SP-MESH-013", "NxD mesh sheet, 2.3",
+     "a table of experts a rank must say everything: NxD reads rows by expert rank",
+     "rows {0, 1} and {2, 2} for 4 experts",
+     "an expert placement leaves out expert 3 of 4",
+     "one row for each expert rank, every expert in one of them at least"},
+    {"SP-MESH-014", "rank-orders sheet, 1.5",
+     "an order string, mesh or tile assignment that its system refuses, or that it cannot say at all",
+     "Megatron order tp-cp-ep-dp-tp",
+     "the order tp-cp-ep-dp-tp names tp twice",
+     "each axis once, those above size 1 named, sizes whose product is the world"},
+    {"SP-MESH-015", "rank-orders sheet, 15",
+     "orders are compared rank by rank and axis by axis; one has other ranks, or an axis by another name",
+     "an order of 8 ranks beside one of 16",
+     "one order has ranks 0 to 7, the other 0 to 15",
+     "the same world for both, and names for the axes that are called differently"},
+    // clang-format on
+};
+
+}  // namespace shardplan

@@ -1,0 +1,93 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include <shardplan/checkpoint/torch_file.hpp>
+
+#include "torch_support.hpp"
+
+// Checkpoints that torch.save and the public converters wrote, and files made to be refused, where they are present:
+// SHARDPLAN_SAMPLES_DIR holds a folder for each kind, `manifest/` and `hostile/`.
+
+using namespace shardplan;
+using namespace shardplan::checkpoint;
+
+namespace {
+
+const std::filesystem::path folder = std::filesystem::path(SHARDPLAN_SAMPLES_DIR);
+
+nlohmann::ordered_json read_json(const std::filesystem::path& path) {
+  return nlohmann::ordered_json::parse(MappedFile(path.string()).text());
+}
+
+/// Path -> [dtype, shape, crc32] as the manifests have it.
+nlohmann::ordered_json tensors_of(const Value& value) {
+  auto out = nlohmann::ordered_json::object();
+  for_each_tensor(value, [&](const std::string& path, const auto& tensor) {
+    const StoredTensor& stored = tensor->stored;
+    const std::vector<Index> shape(stored.shape.begin(), stored.shape.end());
+    out[path] = {name(stored.element), shape, hexadecimal(crc32(elements_of(stored)))};
+  });
+  return out;
+}
+
+bool is_torch(const std::string& path) {
+  return path.ends_with(".pt") || path.ends_with(".bin") || path.ends_with(".ckpt") || path.ends_with(".distcp");
+}
+
+}  // namespace
+
+TEST_CASE("every recorded tensor has the recorded type, shape and elements") {
+  std::size_t files = 0, tensors = 0;
+  for (const auto& manifest : std::filesystem::directory_iterator(folder / "manifest")) {
+    for (const auto& [path, recorded] : read_json(manifest.path()).items()) {
+      if (!is_torch(path) || !recorded.contains("tensors")) continue;
+      CAPTURE(path);
+      const TorchFile file = read_torch((folder / path).string(), {.allows = {.objects = true}});
+      const auto found = tensors_of(file.value);
+      CHECK(found == recorded["tensors"]);
+      ++files;
+      tensors += found.size();
+    }
+  }
+  CHECK(files > 0);
+  CHECK(tensors > 0);
+}
+
+TEST_CASE("references to tensors in files of their own have the recorded numbers") {
+  for (const auto& manifest : std::filesystem::directory_iterator(folder / "manifest")) {
+    for (const auto& [path, recorded] : read_json(manifest.path()).items()) {
+      if (!is_torch(path) || !recorded.contains("tensor_refs")) continue;
+      CAPTURE(path);
+      auto found = nlohmann::ordered_json::object();
+      for_each_reference(read_torch((folder / path).string(), {.allows = {.objects = true}}).value,
+                         [&](const std::string& at, const TensorReference& one) { found[at] = one.tid; });
+      CHECK(found == recorded["tensor_refs"]);
+    }
+  }
+}
+
+TEST_CASE("every file made to be refused is refused, and its neighbours are read") {
+  if (!std::filesystem::exists(folder / "hostile")) return;
+  for (const auto& [path, expected] : read_json(folder / "hostile/expected.json").items()) {
+    if (!path.starts_with("zip/") && !path.starts_with("pickle/") && !path.starts_with("tensor/") &&
+        !path.starts_with("legacy/"))
+      continue;
+    CAPTURE(path);
+    CAPTURE(expected["why"]);
+    std::string message;
+    for (const bool objects : {false, true}) {
+      std::string outcome = "accept";
+      try {
+        tensors_of(read_torch((folder / "hostile" / path).string(), {.allows = {.objects = objects}}).value);
+      } catch (const Error& error) {
+        outcome = "reject";
+        message = error.what();
+      }
+      CAPTURE(message);
+      if (expected["must"] != "either") CHECK(outcome == expected["must"]);
+    }
+    if (!message.empty()) MESSAGE(path << ": " << message);
+  }
+}
