@@ -17,6 +17,8 @@ constexpr const char* usage =
     "\n"
     "Runs every case of the recorded figures (*.json) in the folders through the library and compares.\n"
     "A case is an element of any top-level list of objects, an entry of `files`, else the whole file.\n"
+    "NAME.in.yaml, NAME.out.yaml and NAME.dropped.json are one case, a migration; a folder of *.yaml alone holds\n"
+    "configurations without fault, or such as migrate.\n"
     "\n"
     "  --conf DIR   configurations that some figures are about (default: DIR/../data/conf of their folder)\n"
     "\n"
@@ -28,9 +30,10 @@ struct Counts {
 
 Kinds all_kinds() {
   Kinds out;
-  for (const auto& some : {mesh_kinds(), shard_kinds(), layer_kinds(), model_kinds(), pipeline_kinds(), zero_kinds(),
-                           context_kinds(), optim_kinds(), data_kinds(), xla_kinds(), transfer_kinds(),
-                           schedule_kinds(), device_kinds(), megatron_rank_kinds(), config_kinds(), uncovered_kinds()})
+  for (const auto& some :
+       {mesh_kinds(), shard_kinds(), layer_kinds(), model_kinds(), pipeline_kinds(), zero_kinds(), context_kinds(),
+        optim_kinds(), data_kinds(), xla_kinds(), transfer_kinds(), schedule_kinds(), device_kinds(),
+        megatron_rank_kinds(), config_kinds(), migration_kinds(), uncovered_kinds()})
     out.insert(out.end(), some.begin(), some.end());
   return out;
 }
@@ -76,12 +79,55 @@ void check(const Kinds& kinds, Document& document) {
   if (cases.size() == 1) file.differ("no known kind of case");
 }
 
+Json parsed(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return Json::parse(in);
+}
+
+/// The name of a file of a migration without `end`; empty where it is none.
+std::string migration_name(const fs::path& file, std::string_view end) {
+  const std::string path = file.string();
+  if (!path.ends_with(end)) return {};
+  std::string name = path.substr(0, path.size() - end.size());
+  for (const char* const other : {".in.yaml", ".out.yaml", ".dropped.json"})
+    if (!fs::exists(name + other)) return {};
+  return name;
+}
+
+/// What a file records. Files that belong together, and configurations by themselves, are put in words of their own.
+Json recorded(const fs::path& path) {
+  if (const std::string name = migration_name(path, ".dropped.json"); !name.empty()) {
+    Json dropped = Json::object();
+    for (const Json& one : parsed(path)) dropped[one.at("key").get<std::string>()] = one.at("reason");
+    return {{"source", name + ".in.yaml"}, {"result", name + ".out.yaml"}, {"dropped", dropped}};
+  }
+  if (path.extension() == ".yaml") return {{"configuration", path.string()}};
+  Json out = parsed(path);
+  // An index of configurations with faults names files beside itself.
+  if (has(out, {"cases"}) && out["cases"].is_array())
+    for (Json& one : out["cases"])
+      if (has(one, {"file", "rule", "keys"}) && one["file"].is_string())
+        one["file"] = (path.parent_path() / one["file"].get<std::string>()).string();
+  return out;
+}
+
+/// The files of a folder that record something.
+std::vector<fs::path> recording_files(const fs::path& folder, std::error_code& error) {
+  std::vector<fs::path> out, configurations;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".json") out.push_back(entry.path());
+    if (entry.path().extension() == ".yaml") configurations.push_back(entry.path());
+  }
+  if (out.empty()) out = std::move(configurations);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 Counts run_file(const Kinds& kinds, const fs::path& path, const std::string& conf) {
   Counts out;
   std::vector<Difference> differences;
   try {
-    std::ifstream in(path, std::ios::binary);
-    Document document(Json::parse(in), conf);
+    Document document(recorded(path), conf);
     check(kinds, document);
     Field(document).report_unread();
     for (const auto& one : document.cases()) {
@@ -134,12 +180,9 @@ int main(int argc, char** argv) {
   Counts sum;
   for (const fs::path& folder : folders) {
     std::error_code error;
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(folder, error))
-      if (entry.path().extension() == ".json") files.push_back(entry.path());
+    const std::vector<fs::path> files = recording_files(folder, error);
     if (error) return bad_usage("cannot read folder " + folder.string() + ": " + error.message());
-    if (files.empty()) return bad_usage("no *.json in folder " + folder.string());
-    std::sort(files.begin(), files.end());
+    if (files.empty()) return bad_usage("no *.json or *.yaml in folder " + folder.string());
     for (const fs::path& file : files) {
       const Counts one = run_file(kinds, file, conf.empty() ? (folder / ".." / "data" / "conf").string() : conf);
       sum.passed += one.passed;

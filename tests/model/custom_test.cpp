@@ -179,6 +179,9 @@ TEST_CASE("faults of a description, each once, by the path of the member") {
   CHECK(faults([](CustomModel& m) { m.layer[0].layers.others = true; }) == "");
   CHECK(faults([](CustomModel& m) { m.back[0].layers = {.begin = 1}; }) == "SP-MODEL-010 back[0].layers");
   CHECK(faults([](CustomModel& m) { m.layer[0].name = "up"; }) == "SP-MODEL-009 layer[0].name");
+  CHECK(faults([](CustomModel& m) { m.layer[0].name += std::string(600, 'x'); }) == "SP-MODEL-009 layer[0].name");
+  CHECK(faults([](CustomModel& m) { m.front[0].tied_name = std::string(600, 'x'); }) ==
+        "SP-MODEL-009 front[0].tied_name");
   CHECK(faults([](CustomModel& m) { m.layer[0].name = ""; }) == "SP-MODEL-009 layer[0].name");
   CHECK(faults([](CustomModel& m) { m.back[0].name = "{layer}"; }) == "SP-MODEL-009 back[0].name");
   CHECK(faults([](CustomModel& m) { m.back[0].name = "layers.2.up"; }) == "SP-MODEL-009 back[0].name");

@@ -144,6 +144,7 @@ TEST_CASE("ids: unique in the table, and no other is used") {
   texts.erase("shardplan/core/rules.hpp");
   for (const auto& [path, text] : texts) {
     const std::string& file = path;
+    if (file.starts_with("shardplan/report/rule_pages/")) continue;  // these name every id
     for (const std::string& id : structure::ids(text)) {
       CHECK_MESSAGE(known.contains(id), file << " uses " << id << ", which is not in the table");
       used.insert(id);

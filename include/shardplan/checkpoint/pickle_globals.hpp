@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include <shardplan/checkpoint/detail/little.hpp>
 #include <shardplan/checkpoint/element.hpp>
 #include <shardplan/core/types.hpp>
 
@@ -118,7 +119,8 @@ inline std::optional<PickleGlobal::Is> kept_object(std::string_view module, std:
   constexpr std::string_view packages[] = {"omegaconf", "megatron", "nemo", "neuronx_distributed",
                                            "neuronx_distributed_training"};
   constexpr std::string_view classes[] = {"dict", "list", "tuple", "str", "int", "float", "bool"};
-  if (module.size() + name.size() > 256 || !is_dotted(module) || !is_dotted(name) || name.find('.') != name.npos) return std::nullopt;
+  if (module.size() + name.size() > 256 || !is_dotted(module) || !is_dotted(name) || name.find('.') != name.npos)
+    return std::nullopt;
   const std::string_view package = module.substr(0, module.find('.'));
   const auto among = [](const auto& list, std::string_view one) {
     return std::find(std::begin(list), std::end(list), one) != std::end(list);

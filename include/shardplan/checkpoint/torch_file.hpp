@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <shardplan/checkpoint/pickle.hpp>
+#include <shardplan/checkpoint/refusal.hpp>
 #include <shardplan/checkpoint/torch_legacy.hpp>
 #include <shardplan/checkpoint/value.hpp>
 #include <shardplan/checkpoint/zip.hpp>
@@ -128,15 +129,12 @@ inline TorchFile read_torch(const FilePart& part, const TorchReading& reading = 
   const std::string_view text = part.text();
   if (text.starts_with("PK\x03\x04")) return detail::TorchZip(part, reading).read();
   if (text.starts_with(detail::legacy_start)) return {detail::LegacyTorch(part, reading.allows).read(), {}, false};
-  const auto refuse = [&](std::string_view why, std::string_view hint) {
-    fail("SP-CHECKPOINT-002", concat('\'', part.file.path(), "' at byte ", part.offset, ": ", why), hint, {"path"});
-  };
-  const std::string_view again = "load it where it was written and save it with torch 1.6 or newer";
-  if (text.starts_with("PYTORCH1")) refuse("a torch file of a preview release", again);
+  constexpr std::string_view wrong = "SP-CHECKPOINT-002",
+                             again = "load it where it was written and save it with torch 1.6 or newer";
+  if (text.starts_with("PYTORCH1")) refuse(wrong, part, 0, "a torch file of a preview release", again);
   if (text.size() > 262 && text.substr(257, 5) == "ustar")
-    refuse("a tar archive: a torch file older than 0.1.10?", again);
-  refuse("no torch file", "a file that torch.save wrote");
-  return {};
+    refuse(wrong, part, 0, "a tar archive: a torch file older than 0.1.10?", again);
+  refuse(wrong, part, 0, "no torch file", "a file that torch.save wrote");
 }
 
 /// The same for a whole file. Errors also SP-CHECKPOINT-001.

@@ -9,6 +9,7 @@
 
 #include <shardplan/checkpoint/detail/little.hpp>
 #include <shardplan/checkpoint/pickle.hpp>
+#include <shardplan/checkpoint/refusal.hpp>
 #include <shardplan/checkpoint/value.hpp>
 
 /// Torch files from before 1.6: pickles one behind the other, then the storages (checkpoint sheet, section 10).
@@ -50,9 +51,7 @@ class LegacyTorch {
 
  private:
   [[noreturn]] void refuse(std::size_t at, std::string_view why, std::string_view hint = {}) const {
-    fail("SP-CHECKPOINT-002",
-         concat('\'', part_.file.path(), "' at byte ", part_.offset + at, ", an old torch stream: ", why), hint,
-         {"path"});
+    checkpoint::refuse("SP-CHECKPOINT-002", part_, at, concat("an old torch stream: ", why), hint);
   }
 
   /// The next of the pickles, which holds no tensors.

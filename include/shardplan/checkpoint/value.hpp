@@ -15,12 +15,15 @@
 #include <variant>
 #include <vector>
 
+#include <shardplan/checkpoint/detail/little.hpp>
 #include <shardplan/checkpoint/stored_tensor.hpp>
 
 /// What a torch file holds: plain values and tensors, as a tree (checkpoint sheet, 9).
 namespace shardplan::checkpoint {
 
 class Value;
+
+using shardplan::append_to;  // the one for values would hide them, and take numbers and texts as values
 
 struct None {
   friend bool operator==(None, None) = default;

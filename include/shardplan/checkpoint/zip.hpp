@@ -15,6 +15,7 @@
 #include <shardplan/checkpoint/crc32.hpp>
 #include <shardplan/checkpoint/detail/little.hpp>
 #include <shardplan/checkpoint/mapped_file.hpp>
+#include <shardplan/checkpoint/refusal.hpp>
 
 /// Zip archives where they lie: the records of a torch container are used in place, never extracted.
 namespace shardplan::checkpoint {
@@ -67,7 +68,8 @@ class ZipArchive {
   /// is not as long as it says; SP-CHECKPOINT-003.
   std::shared_ptr<const std::vector<std::byte>> unpack(const ZipRecord& record, std::size_t limit) const {
     if (record.size > limit)
-      refuse(record.header, concat("record '", record.name, "' unpacks to ", record.size, " bytes of at most ", limit));
+      refuse(record.header,
+             concat("record ", shown(record.name), " unpacks to ", record.size, " bytes of at most ", limit));
     auto out = std::make_shared<std::vector<std::byte>>(record.size);
     const std::unique_ptr<libdeflate_decompressor, void (*)(libdeflate_decompressor*)> inflate(
         libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
@@ -79,7 +81,7 @@ class ZipArchive {
                  : libdeflate_deflate_decompress_ex(inflate.get(), packed.data(), packed.size(),
                                                     out->empty() ? &none : out->data(), out->size(), &read, &written);
     if (result != LIBDEFLATE_SUCCESS || read != packed.size() || written != record.size)
-      refuse(record.header, concat("record '", record.name, "' does not unpack to the ", record.size,
+      refuse(record.header, concat("record ", shown(record.name), " does not unpack to the ", record.size,
                                    " bytes that the directory says"));
     check(record, *out);
     return out;
@@ -87,8 +89,7 @@ class ZipArchive {
 
   /// Throws SP-CHECKPOINT-002 about a place in this archive.
   [[noreturn]] void refuse(std::size_t offset, std::string_view why, std::string_view hint = {}) const {
-    fail("SP-CHECKPOINT-002", concat('\'', part_.file.path(), "' at byte ", part_.offset + offset, ": ", why), hint,
-         {"path"});
+    checkpoint::refuse("SP-CHECKPOINT-002", part_, offset, why, hint);
   }
 
  private:
@@ -164,7 +165,7 @@ class ZipArchive {
       if (number<std::uint16_t>(at + 34) != 0) refuse(at, "a record in another volume");
       widen(at + entry_size + name, extra, {&record.size, &record.packed, &record.header});
       if (!record.deflated && record.size != record.packed)
-        refuse(at, concat("stored record '", record.name, "' of ", record.size, " bytes takes ", record.packed));
+        refuse(at, concat("stored record ", shown(record.name), " of ", record.size, " bytes takes ", record.packed));
       locate(record, directory.offset);
       records_.push_back(record);
       at += entry_size + name + extra + comment;
@@ -206,25 +207,25 @@ class ZipArchive {
   void locate(ZipRecord& record, std::size_t end) const {
     const std::size_t at = record.header;
     if (at > end || end - at < local_size || number<std::uint32_t>(at) != local_mark)
-      refuse(std::min(at, part_.size), concat("no local header of record '", record.name, '\''));
+      refuse(std::min(at, part_.size), concat("no local header of record ", shown(record.name)));
     const std::size_t name = number<std::uint16_t>(at + 26), extra = number<std::uint16_t>(at + 28);
     if (end - at - local_size < name + extra) refuse(at, "a local header longer than the archive");
     if (part_.text().substr(at + local_size, name) != record.name)
-      refuse(at, concat("record '", record.name, "' has another name in front of its data"));
+      refuse(at, concat("record ", shown(record.name), " has another name in front of its data"));
     check_method(at, number<std::uint16_t>(at + 6), number<std::uint16_t>(at + 8));
     if ((number<std::uint16_t>(at + 8) == 8) != record.deflated)
-      refuse(at, concat("record '", record.name, "' has another compression method in front of its data"));
+      refuse(at, concat("record ", shown(record.name), " has another compression method in front of its data"));
     std::size_t packed = number<std::uint32_t>(at + 18), size = number<std::uint32_t>(at + 22);
     const bool sizes_behind = (number<std::uint16_t>(at + 6) & 8) != 0;
     if (!sizes_behind || packed != 0 || size != 0) {
       widen(at + local_size + name, extra, {&size, &packed});
       if (size != record.size || packed != record.packed ||
           (!sizes_behind && number<std::uint32_t>(at + 14) != record.crc))
-        refuse(at, concat("record '", record.name, "' has another size or checksum in front of its data"));
+        refuse(at, concat("record ", shown(record.name), " has another size or checksum in front of its data"));
     }
     record.data = at + local_size + name + extra;
     if (end - record.data < record.packed)
-      refuse(at, concat("record '", record.name, "' of ", record.packed, " bytes reaches beyond the ",
+      refuse(at, concat("record ", shown(record.name), " of ", record.packed, " bytes reaches beyond the ",
                         end - record.data, " left"));
   }
 
@@ -236,23 +237,23 @@ class ZipArchive {
       const std::string_view name = records_[i].name;
       const auto wrong = [&](std::string_view why) { refuse(records_[i].header, concat("a record name ", why)); };
       if (name.find('\0') != name.npos || name.find('\\') != name.npos) wrong("with a NUL or a backslash");
-      if (name.find('/') == name.npos) wrong(concat("outside of a root folder: '", name, '\''));
+      if (name.find('/') == name.npos) wrong(concat("outside of a root folder: ", shown(name)));
       for (std::string_view rest = name;;) {
         const std::size_t slash = rest.find('/');
         const std::string_view piece = rest.substr(0, slash);
-        if (piece.empty() || piece == "." || piece == "..") wrong(concat("that leads elsewhere: '", name, '\''));
+        if (piece.empty() || piece == "." || piece == "..") wrong(concat("that leads elsewhere: ", shown(name)));
         if (slash == rest.npos) break;
         rest.remove_prefix(slash + 1);
       }
       if (name.substr(0, name.find('/')) != root_)
-        wrong(concat("in another root folder than '", root_, "': '", name, '\''));
+        wrong(concat("in another root folder than ", shown(root_), ": ", shown(name)));
     }
     const auto named = [&](std::uint32_t i) { return records_[i].name; };
     std::sort(by_name_.begin(), by_name_.end(), [&](auto a, auto b) { return named(a) < named(b); });
     const auto twice =
         std::adjacent_find(by_name_.begin(), by_name_.end(), [&](auto a, auto b) { return named(a) == named(b); });
     if (twice != by_name_.end())
-      refuse(records_[*twice].header, concat("two records of the name '", named(*twice), '\''));
+      refuse(records_[*twice].header, concat("two records of the name ", shown(named(*twice))));
   }
 
   /// The first record begins the archive, and none reaches into the next.
@@ -269,10 +270,10 @@ class ZipArchive {
 
   void check(const ZipRecord& record, std::span<const std::byte> bytes) const {
     if (checkpoint::crc32(bytes) != record.crc)
-      fail("SP-CHECKPOINT-003",
-           concat('\'', part_.file.path(), "' at byte ", part_.offset + record.data, ": the ", record.size,
-                  " bytes of record '", record.name, "' are not those that its checksum was taken of"),
-           "copy the file again", {"path"});
+      checkpoint::refuse("SP-CHECKPOINT-003", part_, record.data,
+                         concat("the ", record.size, " bytes of record ", shown(record.name),
+                                " are not those that its checksum was taken of"),
+                         "copy the file again");
   }
 
   FilePart part_;

@@ -51,6 +51,7 @@ class CustomReader {
 
  private:
   static constexpr std::size_t most_sizes = 1000;
+  static constexpr std::size_t most_broken = 2 * limits::findings;  ///< further faults of a file are of no use
 
   /// Is `inner` the path `outer`, or one below it?
   static bool within(std::string_view inner, std::string_view outer) {
@@ -118,6 +119,7 @@ class CustomReader {
   std::optional<Index> number(const Node& node, const std::string& path) {
     if (node.is_null() && find_path(root_, path) == nullptr) return std::nullopt;
     if (const Index* plain = node.as<Index>()) return *plain;
+    if (broken_.size() >= most_broken) return std::nullopt;
     if (node.is<Node::Broken>() || is_broken(path)) return silent(path);
     const std::string* text = node.as<std::string>();
     if (const Node::Huge* huge = node.as<Node::Huge>())
@@ -135,7 +137,7 @@ class CustomReader {
         return silent(path);
       unknown_.push_back(unknown);
     }
-    report("SP-MODEL-006", path, concat('\'', *text, "': ", result.fault), result.hint);
+    report("SP-MODEL-006", path, concat('\'', text->substr(0, 80), "': ", result.fault), result.hint);
     return std::nullopt;
   }
   std::optional<Index> silent(const std::string& path) {
@@ -265,8 +267,7 @@ class CustomReader {
   }
 
   void entries(const std::vector<CustomEntry>& given, std::string_view where, CustomParameters& out) {
-    // beyond so many faults of a file the next is of no use
-    for (std::size_t i = 0; i < given.size() && broken_.size() < limits::findings; ++i)
+    for (std::size_t i = 0; i < given.size() && broken_.size() < most_broken; ++i)
       out.push_back(parameter(given[i], concat(where, '[', i, ']')));
   }
 

@@ -76,16 +76,16 @@ inline std::string print_xla_order(const View& view) {
     }
     out.tiles = xla::TileAssignment::listed(dims, devices);
   } else {
-    const DigitChain digits = digit_chain(view);  // fastest first
+    const DigitChain chain = digit_chain(view);  // fastest first
     Shape reshape;
-    for (std::size_t i = digits.size(); i-- > 0;) reshape.push_back(digits[i].extent);
+    for (std::size_t i = chain.size(); i-- > 0;) reshape.push_back(chain[i].extent);
     xla::TileAssignment::Permutation permutation;
     for (std::size_t axis = 0; axis < dims.size(); ++axis)
       for (Index above = dims[axis]; above > 1;)  // the digits of an axis by falling weight
-        for (std::size_t i = 0; i < digits.size(); ++i)
-          if (digits[i].axis == axis && digits[i].weight * digits[i].extent == above) {
-            permutation.push_back(static_cast<Index>(digits.size() - 1 - i));
-            above = digits[i].weight;
+        for (std::size_t i = 0; i < chain.size(); ++i)
+          if (chain[i].axis == axis && chain[i].weight * chain[i].extent == above) {
+            permutation.push_back(static_cast<Index>(chain.size() - 1 - i));
+            above = chain[i].weight;
           }
     if (!reshape.empty()) out.tiles = xla::TileAssignment(dims, reshape, permutation);
   }

@@ -26,6 +26,9 @@ struct Options {
   std::string environment_name{};
 };
 
+/// Said of a key that goes its way without a row.
+inline constexpr std::string_view unlisted = "named by no table";
+
 /// What is known of a result so far. Every step of a migration adds to it.
 class Draft {
  public:
@@ -169,7 +172,7 @@ class Draft {
     } else {
       way.target = route.target;
       way.entry.kind = way.target == leaf.path ? Entry::Kind::kept : Entry::Kind::moved;
-      if (row == nullptr && options.from != options.to) way.entry.why = "named by no table";
+      if (row == nullptr && options.from != options.to) way.entry.why = unlisted;
       if (row != nullptr && route.exact && row->transform != Transform::none) transform(way, leaf, *row);
     }
     ways.push_back(std::move(way));

@@ -81,7 +81,7 @@ inline void rewrite_paths(Draft& draft) {
     one.rewritten = true;
     Entry& entry = draft.ways[*one.leaf].entry;
     entry.kind = Entry::Kind::changed;
-    if (entry.why.empty())
+    if (entry.why.empty() || entry.why == unlisted)
       entry.why = has_interpolation(yaml_text(one.value)) ? "the path that it names has moved"
                                                           : "the key that it names is no more";
   }

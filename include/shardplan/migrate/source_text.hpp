@@ -254,7 +254,10 @@ class SourceText {
         item.after = slice(at, behind);
         at = behind;
       }
-      (last ? footer_ : items_[i + 1].before) = slice(at, end);
+      // What is neither comment nor blank belongs to keys that have no lines of their own.
+      for (; at < end; ++at)
+        if (detail::is_blank(lines_[at]) || detail::is_comment(lines_[at]))
+          (last ? footer_ : items_[i + 1].before).push_back(lines_[at]);
     }
   }
 

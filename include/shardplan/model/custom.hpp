@@ -60,7 +60,9 @@ struct CustomModel {
 };
 
 /// Bound on the parameters of a described model, every one of `layer` counted for all layers.
-inline constexpr Index most_parameters = Index{1} << 22;
+inline constexpr Index most_parameters = Index{1} << 20;
+/// Bound on the letters of a name.
+inline constexpr Index longest_name = 512;
 
 inline constexpr std::string_view layer_mark = "{layer}";
 
@@ -138,13 +140,19 @@ class CustomCheck {
                 concat("'", p.name, "' does not stand in a layer, but has {layer} in its name"),
                 "list it under layer, or name it without {layer}");
     }
+    for (const std::string* name : {&p.name, &p.tied_name}) {
+      const auto size = static_cast<Index>(name->size());
+      countable_ = countable_ && size <= longest_name;
+      refuse_if(size > longest_name, "SP-MODEL-009", path, name == &p.name ? "name" : "tied_name",
+                concat("a name of ", size, " letters"), concat("at most ", longest_name));
+    }
     const LayerSet& set = p.layers;
     const bool numbers = set.begin >= 0 && set.end > set.begin && set.every >= 1;
     if (!of_layer) {
       refuse_if(set != LayerSet{}, "SP-MODEL-010", path, "layers", concat(p.name, " does not stand in layers"),
                 "list it under layer");
     } else {
-      sets_fit_ = sets_fit_ && numbers;
+      countable_ = countable_ && numbers;
       if (!refuse_if(!numbers, "SP-MODEL-010", path, "layers",
                      concat(p.name, " stands in layers ", set.begin, " up to ", set.end, ", every ", set.every),
                      "begin >= 0, end > begin, every >= 1"))
@@ -243,7 +251,7 @@ class CustomCheck {
     if (all > most_parameters)
       report("SP-MODEL-005", "layer", concat(in_layer, " parameters for ", model_.layers, " layers"),
              concat("at most ", most_parameters, " parameters in all"));
-    return all <= most_parameters && sets_fit_;
+    return all <= most_parameters && countable_;
   }
 
   void all_layers() {
@@ -318,7 +326,7 @@ class CustomCheck {
   const CustomModel& model_;
   Diagnostics out_;
   InlineVector<Heads, 2> seen_;
-  bool sets_fit_ = true;
+  bool countable_ = true;  ///< names and sets of layers are in range
 };
 
 }  // namespace detail

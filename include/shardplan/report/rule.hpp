@@ -50,7 +50,7 @@ constexpr std::string_view applies_to(const Rule& of) {
 /// What becomes of an input that breaks a rule of that severity.
 constexpr std::string_view effect(Severity severity) {
   constexpr std::string_view effects[] = {"said, and nothing else", "said, and the plan is made all the same",
-                                          "no plan is made"};
+                                          "what was asked for is refused"};
   return effects[static_cast<int>(severity)];
 }
 

@@ -4,8 +4,13 @@
 #include <string>
 #include <string_view>
 
+#include <shardplan/core/utf8.hpp>
+
 /// Numbers in files, lowest byte first, whatever this machine's order is.
 namespace shardplan::checkpoint::detail {
+
+// This room's `detail` hides that of the library, which other headers of the room name in short.
+using shardplan::detail::utf8_length;
 
 /// The number that begins at `at`. Pre: it lies inside.
 template <class T>

@@ -13,7 +13,7 @@
 #include <shardplan/checkpoint/detail/pickle_opcodes.hpp>
 #include <shardplan/checkpoint/detail/pickle_tensors.hpp>
 #include <shardplan/checkpoint/pickle_globals.hpp>
-#include <shardplan/core/utf8.hpp>
+#include <shardplan/checkpoint/refusal.hpp>
 
 /// The stack machine of pickle.hpp.
 namespace shardplan::checkpoint::detail {
@@ -256,7 +256,7 @@ class PickleMachine {
   }
   void push_text(std::string_view text) {
     for (std::string_view rest = text; !rest.empty();) {
-      const std::size_t length = shardplan::detail::utf8_length(rest);
+      const std::size_t length = utf8_length(rest);
       if (length == 0) refuse("a text that is not UTF-8");
       rest.remove_prefix(length);
     }
@@ -265,9 +265,7 @@ class PickleMachine {
   void push_global(std::string_view module, std::string_view name) {
     const std::optional<PickleGlobal> found = pickle_global(module, name, allows_);
     if (!found) {
-      std::string said;
-      append_quoted(said, concat(module.substr(0, 100), '.', name.substr(0, 100)), true);
-      refuse(concat("it names ", said, ", which is not on the list of what is read"),
+      refuse(concat("it names ", shown(module), ' ', shown(name), ", which is not on the list of what is read"),
              allows_.objects ? "remove the object from the checkpoint"
                              : "tensors and plain values; objects of known packages where the caller allows them");
     }

@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
 
+#include <shardplan/checkpoint/detail/little.hpp>
+
 namespace shardplan::checkpoint::detail {
 
 /// The instructions of pickles that torch files need, of protocols 2 to 4 (checkpoint sheet, 9.2); no other is read.

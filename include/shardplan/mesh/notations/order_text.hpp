@@ -11,7 +11,7 @@
 /// The text of a rank order, taken apart into words: what the notations have in common.
 namespace shardplan::detail {
 
-constexpr bool is_letter(char c) {
+constexpr bool is_word_letter(char c) {
   return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9') || c == '_' || c == '.';
 }
 
@@ -56,7 +56,7 @@ class OrderText {
   OrderText(std::string_view system, std::string_view text) : system_(system), text_(trimmed(text)) {
     std::string_view inside = text_, behind;
     std::size_t name = 0;
-    while (name < text_.size() && is_letter(text_[name])) ++name;
+    while (name < text_.size() && is_word_letter(text_[name])) ++name;
     if (const std::size_t close = text_.rfind(')'); name > 0 && text_.substr(name, 1) == "(" && close != text_.npos) {
       call_ = text_.substr(0, name);
       inside = text_.substr(name + 1, close - name - 1);
@@ -64,7 +64,7 @@ class OrderText {
     }
     const auto add = [&](std::string_view part) {
       std::size_t end = 0;
-      while (end < part.size() && is_letter(part[end])) ++end;
+      while (end < part.size() && is_word_letter(part[end])) ++end;
       if (end > 0 && end < part.size() && part[end] == '=')
         words_.push_back({part.substr(0, end), part.substr(end + 1)});
       else

@@ -65,7 +65,7 @@ inline constexpr RulePage rule_pages_of_pipeline[] = {
      "each schedule has conditions of its own; NxD or Megatron raise, or would wait for ever",
      "interleaved, 6 micro-batches on 4 ranks with 2 chunks",
      "6 microbatches are no multiple of 4 ranks",
-     "the number in the hint, or a schedule without the condition, such as nxd_1f1b"},
+     "the number in the hint, or a schedule without the condition, such as nxd-1f1b"},
     {"SP-PIPELINE-013", "pipeline sheet, 2.6 and 2.7",
      "ranks wait for one another in a circle, or one for itself: the job would hang without a word",
      "1F1B on 2 ranks, the list of rank 0 turned round",
@@ -88,7 +88,7 @@ inline constexpr RulePage rule_pages_of_pipeline[] = {
      "one entry for all stages or one for each, all 0 or more"},
     {"SP-PIPELINE-017", "pipeline sheet, 2",
      "the name of a schedule as another system spells it",
-     "--schedule 1f1bx",
+     "a schedule named 1f1bx",
      "no schedule is called '1f1bx'",
      "a name of the list; the hint has the closest"},
     // clang-format on
@@ -132,7 +132,7 @@ inline constexpr RulePage rule_pages_of_zero[] = {
 inline constexpr RulePage rule_pages_of_plan[] = {
     // clang-format off
     {"SP-PLAN-001", "NxD mesh sheet, 1.5",
-     "ranks, tensors and elements count within the plan, and this one does not",
+     "a rank, tensor or element of another job, or a count where a number from 0 is asked for",
      "rank 8 of a world of 8",
      "rank 8 of a world of 8",
      "0 to world - 1; `shardplan plan CONFIG --rank 0` lists the names of tensors"},
