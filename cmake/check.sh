@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 install_packages g++ clang-14 libclang-rt-14-dev cmake ninja-build ccache git pkg-config \
   libyaml-cpp-dev libfmt-dev libcli11-dev nlohmann-json3-dev libeigen3-dev libxtensor-dev \
-  doctest-dev librapidcheck-dev libbenchmark-dev
+  zlib1g-dev libdeflate-dev doctest-dev librapidcheck-dev libbenchmark-dev
 
 for preset in "${@:-release}"; do
   step "configure $preset" cmake --preset "$preset"

@@ -6,7 +6,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/cmake/install-packages.sh"
 
-install_packages g++ cmake ninja-build libyaml-cpp-dev libfmt-dev libcli11-dev nlohmann-json3-dev
+install_packages g++ cmake ninja-build libyaml-cpp-dev libfmt-dev libcli11-dev nlohmann-json3-dev \
+  zlib1g-dev libdeflate-dev
 
 build=$root/build/quickstart
 make=(cmake --build "$build" --target shardplan_cli)

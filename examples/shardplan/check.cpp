@@ -3,7 +3,8 @@
 #include <memory>
 #include <shardplan/config/pitfalls.hpp>
 #include <shardplan/config/yaml.hpp>
-#include <shardplan/report.hpp>
+#include <shardplan/report/json.hpp>
+#include <shardplan/report/units.hpp>
 #include "cli11.hpp"
 
 #include "console.hpp"

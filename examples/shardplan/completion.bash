@@ -13,7 +13,7 @@ _shardplan() {
         words="llama2-7b llama2-13b llama2-70b llama3-8b llama3-70b llama3.1-8b llama3.1-70b llama3.1-405b mistral-7b
           mixtral-8x7b megatron-gpt" ;;
       --hardware*) words="trn1 trn1n inf2 trn2 trn3" ;;
-      --model-config* | --from | --to | --env | -o | --output)
+      --model-config* | --own-model* | --from | --to | --env | -o | --output)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return ;;

@@ -2,7 +2,9 @@
 #include <memory>
 #include <shardplan/config/effects.hpp>
 #include <shardplan/config/yaml.hpp>
-#include <shardplan/report.hpp>
+#include <shardplan/report/json.hpp>
+#include <shardplan/report/table.hpp>
+#include <shardplan/report/units.hpp>
 #include "cli11.hpp"
 
 #include "console.hpp"

@@ -1,7 +1,9 @@
 #include "job_arguments.hpp"
 
 #include <shardplan/config/yaml.hpp>
+#include <shardplan/config/yaml_custom_model.hpp>
 #include "cli11.hpp"
+#include "console.hpp"
 
 namespace cli {
 
@@ -30,6 +32,10 @@ void JobArguments::add_options_to(CLI::App& verb, const std::string& suffix, con
   add("--model", model, shardplan::concat("take the sizes that the file leaves open from a known model:\n", models),
       "NAME");
   add("--model-config", model_config, "config.json of an hf model, in place of model.model_config", "FILE");
+  add("--own-model", own_model,
+      "a model of your own in place of the file's: sizes, layers, parameters, roles;\n"
+      "described in shardplan/config/custom_sections.hpp",
+      "FILE");
   add("--hardware", hardware,
       shardplan::join(machines, ", ") +
           "; default trn2 where trainer.lnc\nis set or trainer.devices is 64 or 128, else trn1",
@@ -48,6 +54,11 @@ shardplan::JobOptions JobArguments::options() const {
   shardplan::JobOptions out;
   out.model = model;
   out.model_config = model_config;
+  if (!own_model.empty()) {
+    const shardplan::BoundCustomModel own = shardplan::load_custom_model(own_model);
+    print(own.diagnostics);
+    out.own = shardplan::custom_model(own.description);
+  }
   if (!hardware.empty()) out.hardware = shardplan::hardware_from_name(hardware);
   out.vocab_size = vocab_size;
   out.dialect = dialect == "compat" ? shardplan::compat : shardplan::strict;
@@ -78,8 +89,8 @@ JobArguments TwoJobArguments::with_common(JobArguments side) const {
   std::vector<std::string> all = common.overrides;
   all.insert(all.end(), side.overrides.begin(), side.overrides.end());
   side.overrides = std::move(all);
-  for (std::string JobArguments::*one :
-       {&JobArguments::model, &JobArguments::model_config, &JobArguments::hardware, &JobArguments::dialect})
+  for (std::string JobArguments::*one : {&JobArguments::model, &JobArguments::model_config, &JobArguments::own_model,
+                                         &JobArguments::hardware, &JobArguments::dialect})
     if ((side.*one).empty()) side.*one = common.*one;
   if (!side.vocab_size) side.vocab_size = common.vocab_size;
   return side;

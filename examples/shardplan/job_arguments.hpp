@@ -13,6 +13,7 @@ struct JobArguments {
   std::vector<std::string> overrides;
   std::string model;
   std::string model_config;
+  std::string own_model;  ///< path of its description
   std::string hardware;
   std::optional<shardplan::Index> vocab_size;
   std::string dialect;  ///< empty: strict

@@ -15,8 +15,8 @@
 
 namespace {
 
-constexpr auto verbs = {cli::add_plan,     cli::add_check,    cli::add_diff,   cli::add_mesh,
-                        cli::add_schedule, cli::add_transfer, cli::add_explain};
+constexpr auto verbs = {cli::add_plan,     cli::add_check,    cli::add_diff,    cli::add_mesh,
+                        cli::add_schedule, cli::add_transfer, cli::add_explain, cli::add_migrate};
 
 /// What an argument that nobody knows was probably meant to be.
 std::string closest_to(const std::string& unknown, const CLI::App& app) {

@@ -1,7 +1,9 @@
 // shardplan plan CONFIG.yaml: what a configuration means for every rank.
 #include <charconv>
 #include <memory>
-#include <shardplan/report.hpp>
+#include <shardplan/report/json_plan.hpp>
+#include <shardplan/report/rank_text.hpp>
+#include <shardplan/report/text.hpp>
 #include "cli11.hpp"
 
 #include "console.hpp"

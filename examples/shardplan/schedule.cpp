@@ -5,10 +5,11 @@
 #include <shardplan/pipeline/catalogue.hpp>
 #include <shardplan/pipeline/progress.hpp>
 #include <shardplan/pipeline/simulate.hpp>
-#include <shardplan/report.hpp>
 #include <shardplan/report/chrome_trace.hpp>
+#include <shardplan/report/json.hpp>
 #include <shardplan/report/pipeline_chart.hpp>
 #include <shardplan/report/pipeline_text.hpp>
+#include <shardplan/report/table.hpp>
 #include "cli11.hpp"
 
 #include "console.hpp"
@@ -311,11 +312,11 @@ cli::Verb cli::add_schedule(CLI::App& app) {
           ""));
   verb->add_option("--link", arguments->link, "time of a message between two ranks; default 0")
       ->option_text("N")
-      ->check(CLI::Range(sp::Index{0}, sp::largest_size));
+      ->check(CLI::Range(sp::Index{0}, sp::Index{1} << 40));
   verb->add_option("--unit", arguments->unit, "what these times are in, for the pictures")->option_text("NAME");
   verb->add_option("--rank", arguments->rank, "list the tasks of that pipeline rank")
       ->option_text("N")
-      ->check(CLI::Range(sp::Index{0}, sp::largest_size));
+      ->check(CLI::Range(sp::Index{0}, sp::Index{1} << 40));
   verb->add_flag("--ascii", arguments->ascii, "text without letters beyond ASCII");
   verb->add_option(
           "--format", arguments->format,

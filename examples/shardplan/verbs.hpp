@@ -31,5 +31,6 @@ Verb add_mesh(CLI::App& app);
 Verb add_schedule(CLI::App& app);
 Verb add_transfer(CLI::App& app);
 Verb add_explain(CLI::App& app);
+Verb add_migrate(CLI::App& app);
 
 }  // namespace cli

@@ -14,7 +14,11 @@
 #include <shardplan/config/arguments.hpp>
 #include <shardplan/config/bind.hpp>
 #include <shardplan/config/config.hpp>
+#include <shardplan/config/custom_model.hpp>
+#include <shardplan/config/custom_sections.hpp>
+#include <shardplan/config/effects.hpp>
 #include <shardplan/config/expression.hpp>
+#include <shardplan/config/extent_expression.hpp>
 #include <shardplan/config/huggingface.hpp>
 #include <shardplan/config/interpolation.hpp>
 #include <shardplan/config/job.hpp>
@@ -22,6 +26,7 @@
 #include <shardplan/config/model_section.hpp>
 #include <shardplan/config/node.hpp>
 #include <shardplan/config/overrides.hpp>
+#include <shardplan/config/pitfalls.hpp>
 #include <shardplan/config/rules.hpp>
 #include <shardplan/config/scalar.hpp>
 #include <shardplan/config/sections.hpp>

@@ -1,6 +1,7 @@
 #pragma once
 #include <shardplan/model/architecture.hpp>
 #include <shardplan/model/attributes.hpp>
+#include <shardplan/model/custom.hpp>
 #include <shardplan/model/hub.hpp>
 #include <shardplan/model/llama.hpp>
 #include <shardplan/model/megatron.hpp>
@@ -27,6 +28,7 @@
 /// | model.hpp          | `Model`: the parameters and their totals                                              |
 /// | llama.hpp, mixtral.hpp, megatron.hpp | `llama`, `mixtral`, `megatron`: an architecture becomes a model     |
 /// | hub.hpp            | `model_names`, `architecture("llama3-70b")`, `model("llama3-70b")`                    |
+/// | custom.hpp         | `CustomModel`: a model of a host's own, described; `custom_model` makes it one        |
 /// | attributes.hpp     | `parallel_attributes`: the marks NxD puts on a tensor                                 |
 ///
-/// Rules: SP-MODEL-001 to -005, R6, R9.
+/// Rules: SP-MODEL-001 to -010, R6, R9.

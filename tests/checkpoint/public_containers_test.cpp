@@ -46,7 +46,9 @@ NemoArchive open_nemo(const std::string& path) { return NemoArchive(Tar(gunzippe
 TEST_CASE("public safetensors files hold what is recorded, and are what the writer writes") {
   const Json manifest = recorded("manifest/hf.json");
   std::size_t files = 0;
-  for (const auto& [path, about] : manifest.items()) {
+  for (const auto& file_entry : manifest.items()) {
+    const std::string path = file_entry.key();
+    const Json& about = file_entry.value();
     if (!path.ends_with(".safetensors")) continue;
     CAPTURE(path);
     const Safetensors file((folder / path).string());
@@ -55,7 +57,9 @@ TEST_CASE("public safetensors files hold what is recorded, and are what the writ
     CHECK(conformance::sha256(text) == about["sha256"]);
     CHECK(file.entries().size() == about["tensors"].size());
     std::vector<TensorHeader> tensors;
-    for (const auto& [name, expected] : about["tensors"].items()) {
+    for (const auto& tensor_entry : about["tensors"].items()) {
+      const std::string name = tensor_entry.key();
+      const Json& expected = tensor_entry.value();
       CAPTURE(name);
       const StoredTensor tensor = file.tensor(name);
       CHECK(info(tensor.element).safetensors == expected[0].get<std::string>());
@@ -73,7 +77,8 @@ TEST_CASE("public safetensors files hold what is recorded, and are what the writ
 
 TEST_CASE("public indexes name every tensor of the whole file") {
   const Json manifest = recorded("manifest/hf.json");
-  for (const auto& [path, about] : manifest.items()) {
+  for (const auto& file_entry : manifest.items()) {
+    const std::string path = file_entry.key();
     if (!path.ends_with(".index.json")) continue;
     CAPTURE(path);
     const bool safe = path.find("safetensors") != std::string::npos;
@@ -93,7 +98,9 @@ TEST_CASE("public indexes name every tensor of the whole file") {
 
 TEST_CASE("public .nemo archives") {
   const Json manifest = recorded("manifest/nemo.json");
-  for (const auto& [path, about] : manifest.items()) {
+  for (const auto& file_entry : manifest.items()) {
+    const std::string path = file_entry.key();
+    const Json& about = file_entry.value();
     if (!path.ends_with(".nemo")) continue;
     CAPTURE(path);
     const MappedFile file((folder / path).string());
@@ -102,7 +109,7 @@ TEST_CASE("public .nemo archives") {
     const NemoArchive archive = open_nemo((folder / path).string());
     CHECK(archive.missing_count() == 0);
     // The names of the samples say their degrees.
-    const auto says = [&, &path = path](std::string_view key, Index degree) {
+    const auto says = [&](std::string_view key, Index degree) {
       return path.find(concat(key, degree)) != std::string::npos;
     };
     CHECK(says("_tp", archive.tensor_degree()));
@@ -119,7 +126,9 @@ TEST_CASE("public .nemo archives") {
 TEST_CASE("hostile containers have the outcome that is demanded") {
   const Json demanded = recorded("hostile/expected.json");
   std::size_t cases = 0;
-  for (const auto& [path, about] : demanded.items()) {
+  for (const auto& file_entry : demanded.items()) {
+    const std::string path = file_entry.key();
+    const Json& about = file_entry.value();
     const std::string kind = path.substr(0, path.find('/')), file = (folder / "hostile" / path).string();
     if (kind != "safetensors" && kind != "index" && kind != "tar") continue;
     CAPTURE(path);

@@ -6,7 +6,7 @@
 
 #include <shardplan/data.hpp>
 
-#include "thrown.hpp"
+#include "../thrown.hpp"
 
 using namespace shardplan;
 

@@ -5,7 +5,7 @@
 
 #include <shardplan/data.hpp>
 
-#include "thrown.hpp"
+#include "../thrown.hpp"
 
 using namespace shardplan;
 using data::Batches;

@@ -197,6 +197,7 @@ TEST_CASE("faults of a description, each once, by the path of the member") {
   CHECK(faults([](CustomModel& m) { m.layer[0].shape = {256, 0}; }) == "SP-MODEL-002 layer[0].shape");
   CHECK(faults([](CustomModel& m) { m.layer[0].shape = {256, 1, Index{1} << 60}; }) == "SP-CORE-001 layer[0].shape");
   CHECK(faults([](CustomModel& m) { m.layer[0].shape = {255, 64}; }) == "SP-MODEL-007 layer[0].parts");
+  CHECK(faults([](CustomModel& m) { m.back[0].shape = Shape(17, 1); }) == "SP-MODEL-007 back[0].shape");
   CHECK(faults([](CustomModel& m) { m.layer[0].sharding.dim = 2; }) == "SP-MODEL-007 layer[0].shape");
   CHECK(faults([](CustomModel& m) { m.layer[0].sharding.dim = -1; }) == "SP-MODEL-007 layer[0].shape");
   CHECK(faults([](CustomModel& m) { m.layer[0].sharding.expert = true; }) == "SP-MODEL-007 layer[0].shape");

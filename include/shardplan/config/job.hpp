@@ -15,6 +15,7 @@ namespace shardplan {
 
 /// What a configuration leaves open.
 struct JobOptions {
+  std::optional<Model> own{};  ///< a host's own model, in place of what the file describes
   std::string model{};         ///< name of the hub; fills what neither the file nor its config.json gives
   std::string model_config{};  ///< path of a config.json, in place of model.model_config
   std::optional<Hardware> hardware{};
@@ -368,7 +369,9 @@ inline Job job(const Config& config, const std::optional<HfConfig>& hf, const st
   const bool family_known = is_model_source(config.model_source) && !(hf_model && unread.path("name"));
   Diagnostics of_model;
   detail::Sources from{config, hf ? &*hf : nullptr, hub, of_model, sources_read};
-  const Architecture wanted = family_known ? architecture(from, asked) : Architecture{};
+  const Architecture wanted = asked.own      ? asked.own->architecture
+                              : family_known ? architecture(from, asked)
+                                             : Architecture{};
   if (sources_read && family_known) from.report_missing(unread);
   for (const std::string_view argument : from.missing) {
     unread.add(argument);
@@ -399,8 +402,8 @@ inline Job job(const Config& config, const std::optional<HfConfig>& hf, const st
   World ranks = out.world;
   if (unread.argument("ranks")) ranks.ranks = detail::room_for(degrees(cuts));
   const bool sound = family_known && from.missing.empty() && !has_errors(of_model) && !has_errors(diagnose(wanted));
-  out.model = sound ? model(wanted) : Model{{}, wanted, {}};
-  if (config.name) out.model.name = *config.name;
+  out.model = asked.own ? *asked.own : sound ? model(wanted) : Model{{}, wanted, {}};
+  if (config.name && !asked.own) out.model.name = *config.name;
   const Diagnostics of_job = family_known ? diagnose(out.model, cuts, ranks, batch, asked.dialect)
                                           : diagnose(cuts, ranks, batch, asked.dialect);
 

@@ -55,7 +55,8 @@ class InlineVector {
   }
   constexpr void pop_back() { --size_; }
   constexpr void clear() { size_ = 0; }
-  constexpr void resize(std::size_t count, const T& value = T{}) {
+  /// value: a copy, since it may be an element of this very vector.
+  constexpr void resize(std::size_t count, T value = T{}) {
     reserve(count);
     for (std::size_t i = size_; i < count; ++i) data()[i] = value;
     size_ = count;

@@ -24,7 +24,7 @@ inline void add_missing(Draft& draft, std::span<const Addition> all) {
 
 /// Keys that follow from others.
 inline void add_dependent(Draft& draft) {
-  if (draft.options.from == System::nemo)
+  if (draft.options.from == System::nemo && system_of(draft.root) == System::nemo)
     draft.add("model.attention_dropout", Node{0.1}, "what NeMo uses without the key; NxDT would use 0.0");
   const Key* granularity = draft.key("model.activations_checkpoint_granularity");
   if (granularity == nullptr || draft.direction.from() == System::nxdt) return;

@@ -67,7 +67,7 @@ inline std::string yaml_text(std::string_view text, bool flow = false) {
 ///
 /// Post     reads back as the same value
 inline std::string yaml_text(const Node& node, bool flow = false) {
-  if (node.is<Node::Missing>()) return "???";
+  if (node.is<Node::Missing>()) return flow ? "'?\?\?'" : "???";  // quotes do not hide it, and yaml-cpp wants them
   if (const bool* flag = node.as<bool>()) return *flag ? "true" : "false";
   if (const Index* number = node.as<Index>()) return concat(*number);
   if (const auto* huge = node.as<Node::Huge>()) return huge->digits;

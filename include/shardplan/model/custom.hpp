@@ -167,6 +167,10 @@ class CustomCheck {
   }
 
   bool extents(const std::string& path, const CustomParameter& p) {
+    constexpr std::size_t most = 16;
+    if (refuse_if(p.shape.size() > most, "SP-MODEL-007", path, "shape",
+                  concat(p.name, " has ", p.shape.size(), " dimensions"), concat("at most ", most)))
+      return false;
     Index total = 1;
     for (const Index extent : p.shape) {
       if (refuse_if(extent < 1, "SP-MODEL-002", path, "shape", concat(p.name, " has an extent of ", extent),
