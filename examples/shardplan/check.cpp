@@ -1,4 +1,5 @@
 // shardplan check CONFIG.yaml: everything that is wrong with a configuration, or not what it seems.
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <shardplan/config/pitfalls.hpp>
@@ -35,7 +36,12 @@ sp::Diagnostics all_findings(const cli::JobArguments& asked) {
     attempt([&] {
       const sp::Job job = sp::job(config, asked.options());
       out = job.notes;
-      attempt([&] { sp::Plan{job.model, job.strategy, job.world, job.options}; });
+      try {
+        sp::Plan{job.model, job.strategy, job.world, job.options};
+      } catch (const sp::Error& error) {  // the notes stay
+        for (const sp::Diagnostic& one : error.diagnostics())
+          if (std::find(out.begin(), out.end(), one) == out.end()) out.push_back(one);
+      }
     });
     out = sp::located(std::move(out), config, sp::find_huggingface(config, asked.model_config));
     out.append(sp::pitfalls(config));

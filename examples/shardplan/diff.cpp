@@ -47,10 +47,10 @@ std::vector<Derived> derived(const sp::Config& config) {
   }
 }
 
-/// How a value is shown: as it is, with where it comes from where that is no line of the file.
+/// How a value is shown: as it is, and whether it is the default.
 std::string shown(const std::optional<sp::Effect>& effect) {
   if (!effect) return "(no such key)";
-  return effect->origin.line > 0 ? effect->value : sp::concat(effect->value, " (default)");
+  return effect->is_default() ? sp::concat(effect->value, " (default)") : effect->value;
 }
 
 void write_side(sp::JsonWriter& json, std::string_view name, const std::optional<sp::Effect>& effect) {
@@ -59,11 +59,9 @@ void write_side(sp::JsonWriter& json, std::string_view name, const std::optional
     json.value(nullptr);
     return;
   }
-  json.flat().begin_object().member("value", effect->value).member("default", effect->origin.line == 0);
-  if (effect->origin.line > 0)
-    json.member("file", effect->origin.file)
-        .member("line", effect->origin.line)
-        .member("column", effect->origin.column);
+  json.flat().begin_object().member("value", effect->value).member("default", effect->is_default());
+  if (!effect->is_default()) json.member("file", effect->origin.file);
+  if (effect->origin.line > 0) json.member("line", effect->origin.line).member("column", effect->origin.column);
   json.end_object();
 }
 
@@ -71,8 +69,7 @@ void write_side(sp::JsonWriter& json, std::string_view name, const std::optional
 ///
 ///     a, b         the files
 ///     keys         those that differ: key; a and b: null where one has no such key, else value (as YAML in flow
-///     style),
-///                  default (whether the file does not give it), file, line, column
+///                  style), default (whether nobody gives it), file (or `--set KEY=VALUE`), line, column
 ///     derived      what differs of what follows from them: name, a, b; null where either is no job
 std::string json_text(const Arguments& arguments, const std::vector<sp::EffectDifference>& keys,
                       const std::vector<std::pair<Derived, Derived>>& follows, bool both_plan) {

@@ -8,6 +8,7 @@
 #include <shardplan/report/rank_grid.hpp>
 #include <shardplan/report/ranks.hpp>
 #include <shardplan/report/table.hpp>
+#include <shardplan/report/units.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -215,13 +216,11 @@ std::string place_text(const sp::View& view, const sp::Place& place) {
   return out.empty() ? "the only place" : out;
 }
 
-std::string counted(sp::Index n, std::string_view one) { return sp::concat(n, ' ', one, n == 1 ? "" : "s"); }
-
 using Align = sp::Table::Align;
 
 void write_overview(std::string& out, const Order& order) {
   const sp::View& view = order.view;
-  out += sp::concat(order.notation->system, ": ", counted(view.size(), "rank"), ", ", view.offset(), " to ",
+  out += sp::concat(order.notation->system, ": ", sp::counted(view.size(), "rank"), ", ", view.offset(), " to ",
                     view.offset() + view.size() - 1,
                     order.grid.empty() ? std::string() : sp::concat("; axes of the ", order.grid, " grid"), "\n\n");
   sp::Table axes({{"axis"}, {"size", Align::right}, {"steps, fastest first"}});
@@ -240,7 +239,7 @@ void write_overview(std::string& out, const Order& order) {
   axes.write(out, 2, cli::page_width());
   if (!alone.empty()) out += sp::concat("  size 1: ", alone, '\n');
   if (const sp::Wire& wire = view.wires(); sp::detail::moves_ranks(wire)) {
-    out += sp::concat("  then the blocks of ", counted(wire.block, "rank"), " in every ", wire.node, " stand at ");
+    out += sp::concat("  then the blocks of ", sp::counted(wire.block, "rank"), " in every ", wire.node, " stand at ");
     for (std::size_t i = 0; i < wire.physical.size() && i < 16; ++i)
       out += sp::concat(i == 0 ? "" : ", ", wire.physical[i]);
     out += wire.physical.size() > 16 ? ", ...\n" : "\n";
@@ -284,8 +283,8 @@ constexpr sp::Index unasked_groups = 16;
 
 void write_groups(cli::Output& out, const Kind& kind, bool all) {
   out.text += sp::concat(kind.name, kind.over.empty() || kind.over == kind.name ? "" : " over " + kind.over,
-                         kind.grid.empty() ? "" : ", " + kind.grid + " grid", ": ", counted(kind.count, "group"),
-                         " of ", counted(kind.size, "rank"), "\n\n");
+                         kind.grid.empty() ? "" : ", " + kind.grid + " grid", ": ", sp::counted(kind.count, "group"),
+                         " of ", sp::counted(kind.size, "rank"), "\n\n");
   const sp::Index shown = all || kind.count <= 2 * unasked_groups ? kind.count : unasked_groups;
   const std::size_t width = sp::concat(shown - 1).size();
   for (sp::Index i = 0; i < shown; ++i) {
@@ -345,10 +344,11 @@ constexpr std::size_t unasked_ranks = 1024;
 ///   wire               null, or {node, block, physical}: block b of every `node` ranks stands at physical[b]
 ///   kinds              name, over, grid, size, count, strides ([{extent, stride}], fastest first, or null where none
 ///                      tell the ranks), first_group (null above 1,024 ranks)
-///   rank               with --rank: rank, place {axis: coordinate}, groups [{kind, number, position}] of the kinds
-///   that have it groups             with --groups: kind, over, grid, size, count, ranks: a list a group as with --as:
-///   {notation: text} same_as            with --same-as: notation, text, same, first_difference (null, or {rank, here,
-///   there})
+///   rank               with --rank: rank, place {axis: coordinate}, groups: [{kind, number, position}] of the kinds
+///                      that have it
+///   groups             with --groups: kind, over, grid, size, count, ranks: a list a group
+///   as                 with --as: {notation: text}
+///   same_as            with --same-as: notation, text, same, first_difference (null, or {rank, here, there})
 void write_json(cli::Output& out, const Order& order, const Arguments& arguments, const Kind* listed,
                 const std::vector<std::string>& as, const std::optional<Comparison>& comparison) {
   const sp::View& view = order.view;
@@ -495,7 +495,7 @@ int run(const Arguments& arguments) {
   }
   for (const std::string& text : as) out.text += text + '\n';
   if (comparison && !comparison->difference)
-    out.text += sp::concat("same order: ", counted(view.size(), "rank"), " at the same places in ",
+    out.text += sp::concat("same order: ", sp::counted(view.size(), "rank"), " at the same places in ",
                            comparison->notation->name, " '", comparison->text, "'\n");
   else if (comparison)
     out.text += sp::concat("different orders, first at rank ", comparison->difference->rank, "\n  here   ",

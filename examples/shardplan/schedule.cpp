@@ -83,10 +83,18 @@ Made timed(const Arguments& arguments, const pipeline::ScheduleEntry& entry, pip
   return out;
 }
 
+/// Errors SP-PIPELINE-012 more tasks than a machine has memory for: those of all ranks are written out.
 pipeline::PipelineTasks tasks_of(const Arguments& arguments, const pipeline::ScheduleEntry& entry) {
-  return entry.make({.microbatches = arguments.microbatches,
-                     .pipeline = arguments.pipeline,
-                     .chunks = arguments.chunks > 0 ? arguments.chunks : entry.wanted_chunks()});
+  const sp::Index chunks = arguments.chunks > 0 ? arguments.chunks : entry.wanted_chunks();
+  const sp::Index stages = sp::checked_mul(arguments.pipeline, chunks);
+  const sp::Index most = sp::Index{1} << (arguments.kind.empty() ? 19 : 24);
+  if (arguments.microbatches > most / stages)
+    sp::fail("SP-PIPELINE-012",
+             sp::concat("the tasks of ", arguments.microbatches, " microbatches on ", stages, " stages are too many"),
+             sp::concat("at most ", most, " microbatches x stages",
+                        arguments.kind.empty() ? " where all schedules are compared; more with --kind NAME" : ""),
+             {"--microbatches", "--pipeline"});
+  return entry.make({.microbatches = arguments.microbatches, .pipeline = arguments.pipeline, .chunks = chunks});
 }
 
 /// A number of parts as the whole it is, with one digit behind the point where it is none.
@@ -152,8 +160,7 @@ void write(sp::JsonWriter& json, const Made& made, const Arguments& arguments, b
 ///
 ///     pipeline, microbatches, unit, costs (forward, backward_input, backward_weight, link)
 ///     parts_of_a_unit   all times below are counted in these: where schedules are compared, costs are those of a
-///     rank's
-///                       layers, and chunks take their part; else 1, and costs are those of a chunk
+///                       rank's layers, and chunks take their part; else 1, and costs are those of a chunk
 ///     schedules   one for each that was asked for and exists: kind, summary, chunks; makespan, ideal (the time of the
 ///                 busiest rank), bubble (share of all ranks' time that is idle), messages; ends_with_buffered_sends,
 ///                 ends_with_blocking_sends (proofs); ranks: rank, busy, idle, idle_inside (its own span),

@@ -199,8 +199,12 @@ TEST_CASE("deflated records are unpacked up to a limit") {
   CHECK(thrown([&] { zip.unpack(record, content.size() - 1); }) == malformed);
   for (std::size_t i = 0; i < packed.size(); ++i) {
     const ZipArchive broken = archive(scratch, with(bytes, record.data + i, static_cast<char>(packed[i] ^ 0x55)));
-    const Ids found = thrown([&] { broken.unpack(broken.records()[0], content.size()); });
-    CHECK((found == malformed || found == altered));
+    // Other bytes may say the same: the last bits of the stream are nobody's.
+    const Ids found = thrown([&] {
+      const auto again = broken.unpack(broken.records()[0], content.size());
+      CHECK(*again == *unpacked);
+    });
+    CHECK((found.empty() || found == malformed || found == altered));
   }
 }
 

@@ -38,11 +38,13 @@ TEST_CASE("diff: values, defaults, keys that only one has, and what follows") {
   CHECK(json["keys"][0]["key"] == "distributed_strategy.tensor_model_parallel_size");
   CHECK(json["keys"][0]["a"]["value"] == "32");
   CHECK(json["keys"][0]["b"]["value"] == "16");
+  CHECK(json["keys"][0]["b"]["default"] == false);
   CHECK(json["keys"][2]["a"].is_null());
   CHECK(json["derived"][0] == Json{{"name", "data-parallel ranks"}, {"a", "2"}, {"b", "4"}});
   const auto text = diff({config, config, "--set-b", "exp_manager.save_xser=false"});
   CHECK(text.out.find("exp_manager.save_xser") != text.out.npos);
   CHECK(text.out.find("1 key differs") == 0);
+  CHECK(text.out.find("false\n") != text.out.npos);  // set, so no default
 }
 
 TEST_CASE("diff: what cannot be read") {

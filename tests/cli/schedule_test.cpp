@@ -89,6 +89,7 @@ TEST_CASE("schedule: what cannot be is refused, and says what could") {
   refused({"--kind", "1f1b", "-p", "4", "-m", "8", "-v", "2"}, "SP-PIPELINE-012");
   refused({"--kind", "interleaved", "-p", "4", "-m", "6"}, "4 or 8 microbatches");
   refused({"--kind", "1f1b", "-p", "4", "-m", "8", "--rank", "4"}, "0 to 3");
+  refused({"--kind", "1f1b", "-p", "1048576", "-m", "1048576"}, "are too many");
   refused({"--kind", "1f1b", "-p", "0", "-m", "8"}, "--pipeline");
   refused({"--kind", "1f1b", "-m", "8"}, "--pipeline");
   refused({"--kind", "1f1b", "-p", "4", "-m", "8", "--costs", "1,2"}, "three whole numbers");

@@ -19,6 +19,7 @@ Kinds schedule_kinds();
 Kinds device_kinds();
 Kinds megatron_rank_kinds();
 Kinds config_kinds();
+Kinds migration_kinds();
 Kinds uncovered_kinds();
 
 }  // namespace conformance

@@ -83,7 +83,7 @@ TEST_CASE("data sets: an index that was written is read, and a broken one is ref
     CHECK(thrown([&] { data::read_dataset_index(path); }) == Ids{"SP-DATA-008"});
   }
   // Every field wrong in turn: magic, version, type, counts, an offset.
-  for (const std::size_t at : {0, 9, 17, 18, 26, 34 + 12 + 8}) {
+  for (const std::size_t at : {0UL, 9UL, 17UL, 18UL, 26UL, 34UL + 12 + 8}) {
     std::string broken = whole;
     broken[at] = static_cast<char>(broken[at] + 9);
     write(path, broken);
@@ -93,4 +93,12 @@ TEST_CASE("data sets: an index that was written is read, and a broken one is ref
   CHECK(thrown([] { data::dataset_index(data::TokenType::int32, {1}, {1}); }) == Ids{"SP-DATA-008"});
   CHECK(thrown([] { data::dataset_index(data::TokenType::int32, {1, 1}, {0, 2, 1, 2}); }) == Ids{"SP-DATA-008"});
   CHECK(thrown([] { data::dataset_index(data::TokenType{9}, {1}, {0, 1}); }) == Ids{"SP-DATA-008"});
+}
+
+TEST_CASE("files: what is none is refused, and an array without numbers is one") {
+  const Folder folder("shardplan_no_file_test");
+  CHECK(thrown([&] { data::read_file(folder.path.string()); }) == Ids{"SP-DATA-008"});
+  CHECK(thrown([&] { data::read_file(folder / "none"); }) == Ids{"SP-DATA-008"});
+  data::write_npy<std::int32_t>(folder / "empty.npy", {}, {0});
+  CHECK(data::read_npy<std::int32_t>(folder / "empty.npy") == data::NpyArray<std::int32_t>{{0}, {}});
 }

@@ -12,7 +12,7 @@ using namespace shardplan;
 using Numbers = std::vector<Index>;
 
 TEST_CASE("shuffles: permutations, the same for the same seed, whatever is prefetched") {
-  for (std::size_t n : {0, 1, 2, 63, 64, 65, 128, 129, 1000}) {
+  for (const std::size_t n : {0UL, 1UL, 2UL, 63UL, 64UL, 65UL, 128UL, 129UL, 1000UL}) {
     data::Permutation torch = data::torch_randperm(n, 7);
     CHECK(torch == data::torch_randperm(n, 7 + (std::uint64_t{1} << 32)));
     // The definition, draw by draw.
@@ -43,16 +43,17 @@ TEST_CASE("shuffles: permutations, the same for the same seed, whatever is prefe
 }
 
 TEST_CASE("Megatron's index: samples lie behind one another in the stream of documents") {
-  std::mt19937 draw(3);
+  std::mt19937 words(3);
+  const auto draw = [&words] { return static_cast<Index>(words()); };
   for (int round = 0; round < 60; ++round) {
-    Numbers sizes(1 + draw() % 20), documents;
+    Numbers sizes(static_cast<std::size_t>(1 + draw() % 20)), documents;
     for (Index& size : sizes) size = draw() % 30;
     for (std::size_t d = 0; d < sizes.size(); ++d)
       if (draw() % 4 != 0 || d == 0) documents.push_back(static_cast<Index>(d));
     sizes[0] += 1;
-    const data::IndexOptions options{.samples = 1 + static_cast<Index>(draw() % 40),
-                                     .sequence = 1 + static_cast<Index>(draw() % 12),
-                                     .seed = static_cast<Index>(draw()),
+    const data::IndexOptions options{.samples = 1 + draw() % 40,
+                                     .sequence = 1 + draw() % 12,
+                                     .seed = draw(),
                                      .extra_token = draw() % 2 == 0};
     const auto index = data::megatron_index(sizes, documents, options);
     const Index extra = options.extra_token ? 1 : 0;

@@ -261,4 +261,8 @@ TEST_CASE("orders that a notation cannot say are refused, not bent") {
   const View large({{pp, 2}, {dp, Index{1} << 16}, {pp, 2}});
   CHECK(thrown([&] { notation("devicemesh").print(large); }) == refused);
   CHECK(notation("nanotron").print(View({{tp, 1}})) == "tp=1");
+  // An axis of size 1 is no reason to refuse, whatever its name.
+  const View sequence = read("colossalai", "tp=8,pp=2 world=64");
+  CHECK(sequence.find(Axis("sp")));
+  CHECK_FALSE(same_order(sequence, read("megatron", notation("megatron").print(sequence))));
 }

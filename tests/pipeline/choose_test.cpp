@@ -159,3 +159,18 @@ TEST_CASE("what cannot be tried, and what is an error") {
   for (ItemCosts& one : huge) one.times.forward = INT64_MAX / 8;
   CHECK(thrown_ids([&] { choose(tried, huge, {.pipeline = 4, .microbatches = 64}); }) == Ids{"SP-CORE-001"});
 }
+
+TEST_CASE("choose: chunks that fit with the rank's memory shared out evenly are found, whatever the cap's remainder") {
+  // Balanced by time, rank 0 would hold 27 + 27 items; 25 in every stage are the only cut that it has room for.
+  std::vector<ItemCosts> items;
+  for (const Index time : {23, 27, 23, 27})
+    for (Index i = 0; i < 621 / time; ++i) items.push_back({.times = {time, 0, 0}, .weights = 1});
+  REQUIRE(items.size() == 100);
+  const std::vector<Candidate> one{{"looped-bfs", 2}};
+  for (const Index cap : {50, 51, 53}) {
+    CAPTURE(cap);
+    const Choice choice = choose(one, items, {.pipeline = 2, .microbatches = 2, .memory = cap}).front();
+    REQUIRE(choice.possible());
+    for (const Index bytes : choice.memory) CHECK(bytes <= cap);
+  }
+}

@@ -117,7 +117,7 @@ std::string exchange_fault(const PipelineTasks& tasks, const PipelineTasks& pass
       const bool ahead = task.kind == TaskKind::send_forward || task.kind == TaskKind::receive_forward;
       if (is_compute(task.kind)) rest.push_back(task);
       if (is_send(task.kind)) {
-        sends += sent.insert({task.peer, ahead, stage + (ahead ? 1 : -1), task.microbatch}).second ? 1 : 0;
+        sends += sent.insert({task.peer, ahead, stage + (ahead ? 1 : -1), task.microbatch}).second ? 1U : 0U;
         if (rest.empty() || rest.back().microbatch != task.microbatch || rest.back().chunk != task.chunk)
           return concat("not right after its pass: ", task);
       }

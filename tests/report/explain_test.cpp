@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "support.hpp"
-#include "thrown.hpp"
+#include "../thrown.hpp"
 
 namespace sp = shardplan;
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "support.hpp"
-#include "thrown.hpp"
+#include "../thrown.hpp"
 
 namespace sp = shardplan;
 

@@ -203,7 +203,8 @@ inline bool has_padding(std::span<const BoxCopy> copies, const Box& box) {
 
 /// Fills a buffer with what padding holds.
 inline void fill(std::span<std::byte> out, Element element, Fill with) {
-  if (with.kind == Fill::Kind::zero || (with.kind == Fill::Kind::constant && with.value == 0)) {
+  if (with.kind == Fill::Kind::zero || (with.kind == Fill::Kind::constant && with.value == 0) ||
+      !is_float(element)) {
     std::fill(out.begin(), out.end(), std::byte{0});
     return;
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include <shardplan/checkpoint/detail/little.hpp>
 #include <shardplan/checkpoint/element.hpp>
 #include <shardplan/checkpoint/stored_tensor.hpp>
 #include <shardplan/core/diagnostic.hpp>

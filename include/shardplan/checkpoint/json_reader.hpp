@@ -39,7 +39,7 @@ class JsonReader {
           continue;
         }
       }
-      const std::size_t length = detail::utf8_length(text_.substr(at));
+      const std::size_t length = shardplan::detail::utf8_length(text_.substr(at));
       if (length == 0) refuse_at(at, "the text is not UTF-8");
       at += length;
     }

@@ -59,13 +59,57 @@ struct Placed {
   }
 };
 
+/// What the public converter writes in another form than the model that reads it (checkpoint sheet, 5.4, 5.7). Where
+/// only the parameters differ, as_converter_wrote() changes those.
+struct ConverterForm {
+  bool untransposed_experts = false;  ///< experts lie as Hugging Face has them: [expert, out, in]
+  bool trn2_heads = false;            ///< trn2: queries in natural order, K and V copies interleaved as on trn1
+
+  friend constexpr bool operator==(const ConverterForm&, const ConverterForm&) = default;
+};
+
+/// A model as the public converter lays it out for these names: Megatron's q, k and v as blocks of a rank instead of
+/// head by head, the same for k and v, and, where asked for, experts untransposed and on every expert rank
+/// (checkpoint sheet, 5.6 and 5.7). Plan it to read such files; the model of NxDT computes other things with them.
+inline Model as_converter_wrote(Model model, const ConverterForm& form = {}) {
+  for (Parameter& p : model.parameters) {
+    const KeyMatch match = match_key(p.name);
+    if (!match.rule) continue;
+    const Heads& heads = p.sharding.heads;
+    if (match.rule->packing == Packing::heads) {
+      const Index rows = heads.key_value * heads.size;
+      const bool query = !match.rule->names[2].empty();
+      InlineVector<Part, 3> parts;
+      if (query) parts.push_back({"q", heads.query * heads.size, Role::query});
+      parts.push_back({"k", rows, Role::key_value});
+      parts.push_back({"v", rows, Role::key_value});
+      p.sharding.parts = parts;
+    }
+    if (match.rule->packing == Packing::experts && form.untransposed_experts && p.shape.size() == 3) {
+      const Index experts = p.shape[0];
+      const auto packed = static_cast<Index>(p.sharding.dim == 2 ? p.sharding.parts.size() : 1);
+      const Index in = p.shape[1], out = p.shape[2] / packed;
+      p.sharding.expert = false;
+      if (packed > 1) {
+        p.shape = {experts, out, in * packed};
+        for (Part& part : p.sharding.parts) part.size = in;
+      } else {
+        p.shape = {experts, out, in};
+        p.sharding = cut(1, out);
+      }
+    }
+  }
+  return model;
+}
+
 /// The whole tensors of a model and the parameters they are packed in: the same whole tensors for every way to build
 /// the model, so that two models, or a model and a folder of Hugging Face, meet in them (checkpoint sheet, 5.1, 5.3,
 /// 5.6, 5.7).
 class KeyMap {
  public:
   /// Errors SP-CHECKPOINT-012 a parameter whose shape is not what its name asks for.
-  explicit KeyMap(const Parameters& parameters) {
+  explicit KeyMap(const Parameters& parameters, const ConverterForm& form = {})
+      : untransposed_(form.untransposed_experts) {
     boxes_.reserve(parameters.size());
     for (std::size_t i = 0; i < parameters.size(); ++i) add(parameters[i], i);
     by_name_ = NameIndex(wholes_.size(), NameAt{wholes_});
@@ -157,18 +201,17 @@ class KeyMap {
       }
   }
 
-  /// [expert, in, out] here, one [out, in] for each expert there.
+  /// [expert, in, out] here, one [out, in] for each expert there; or as there, see ConverterForm.
   void add_experts(const Parameter& p, std::size_t i, const KeyMatch& match) {
     check(p, p.shape.size() == 3, "dimensions");
-    const Dimensions turned{2, 1};
     for (Index expert = 0; expert < p.shape[0]; ++expert) {
       Index begin = 0;
       const bool packed = p.sharding.dim == 2;
       for (std::size_t k = 0; k < (packed ? p.sharding.parts.size() : 1); ++k) {
         const Index out = packed ? p.sharding.parts[k].size : p.shape[2];
-        const Shape whole{out, p.shape[1]};
+        const Shape whole = untransposed_ ? Shape{p.shape[1], out} : Shape{out, p.shape[1]};
         add_whole(match.name(k, expert), whole, i, true);
-        place({0, 0}, whole, {expert, 0, begin}, turned);
+        place({0, 0}, whole, {expert, 0, begin}, untransposed_ ? Dimensions{1, 2} : Dimensions{2, 1});
         begin += out;
       }
       check(p, begin == p.shape[2], "columns");
@@ -194,6 +237,7 @@ class KeyMap {
         {wholes_.size() - 1, {std::move(origin), std::move(extent)}, std::move(at), std::move(dimensions)});
   }
 
+  bool untransposed_ = false;
   std::vector<WholeTensor> wholes_;
   std::vector<std::vector<Placed>> boxes_;
   NameIndex by_name_;

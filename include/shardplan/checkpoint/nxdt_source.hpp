@@ -19,10 +19,12 @@ class NxdtSource : public Source {
  public:
   /// Checks names, shapes and element types of all files against the plan before anything is read.
   ///
+  /// form     what the public converter has written otherwise than the plan says
   /// Errors   those of open_tag and read_rank_file; SP-CHECKPOINT-010 files of other degrees than the plan's;
   ///          SP-CHECKPOINT-011 tensors that the plan does not put there, or not so: all such at once
-  NxdtSource(const std::filesystem::path& path, const Plan& plan, const RankReading& reading = {})
-      : layout_(plan), tag_(open_tag(path, reading)) {
+  NxdtSource(const std::filesystem::path& path, const Plan& plan, const RankReading& reading = {},
+             const ConverterForm& form = {})
+      : layout_(plan, form), tag_(open_tag(path, reading)) {
     check_degrees();
     Diagnostics findings;
     elements_.resize(size());
@@ -92,7 +94,7 @@ class NxdtSource : public Source {
       }
       wanted[*at] = true;
       const StoredTensor& stored = file.tensors[*at].second;
-      const Shape local = layout_.plan().layout(tensor.parameter).local_shape(layout_.place(tensor.parameter, file.file));
+      const Shape local = layout_.local_shape(tensor.parameter, file.file);
       if (stored.shape != local)
         shapes.add(concat(shown(tensor.key), " of shape ", stored.shape, " where the plan has ", local));
       if (of_parameter_.empty()) {

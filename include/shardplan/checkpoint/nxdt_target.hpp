@@ -35,7 +35,7 @@ class NxdtTarget : public Target {
     std::vector<FileTensor> out;
     for (RankTensor& tensor : layout_.tensors(files_[file])) {
       const std::size_t i = tensor.parameter;
-      const Shape local = layout_.plan().layout(i).local_shape(layout_.place(i, files_[file]));
+      const Shape local = layout_.local_shape(i, files_[file]);
       out.push_back({std::move(tensor.key), local, elements_[layout_.keys().boxes(i)[0].whole], i});
     }
     return out;

@@ -9,6 +9,7 @@
 #include <shardplan/layout/shard.hpp>
 #include <shardplan/layout/transfer.hpp>
 #include <shardplan/plan/plan.hpp>
+#include <shardplan/tensor/weight.hpp>
 
 /// What a plan puts into the files of its ranks (checkpoint sheet, 1.2 to 1.4).
 namespace shardplan::checkpoint {
@@ -24,7 +25,8 @@ struct RankTensor {
 class RankLayout {
  public:
   /// Errors SP-CHECKPOINT-012.
-  explicit RankLayout(const Plan& plan) : plan_(&plan), keys_(plan.parameters()) {
+  explicit RankLayout(const Plan& plan, const ConverterForm& form = {})
+      : plan_(&plan), form_(form), keys_(plan.parameters(), form) {
     const Strategy& strategy = plan.strategy();
     degrees_ = {1, strategy.expert, strategy.tensor, strategy.pipeline, strategy.expert > 1};
     one_ = View({{tp, 1}});
@@ -79,8 +81,20 @@ class RankLayout {
     return out;
   }
 
+  /// Where a parameter sits: as the plan says, but for what the public converter does otherwise.
+  Layout layout(std::size_t parameter) const {
+    const Parameter& p = plan_->parameters()[parameter];
+    if (!form_.trn2_heads || p.sharding.heads.key_value == 0) return plan_->layout(parameter);
+    tensor::Options options{plan_->strategy().kv_replicator, Hardware::trn1, strict};
+    options.dialect.natural_query_order = true;
+    return on_stages(tensor::weight_layout(p, plan_->mesh().dense(), options), plan_->stages(parameter),
+                     degrees_.pipeline);
+  }
+  Shape local_shape(std::size_t parameter, const RankFile& file) const {
+    return layout(parameter).local_shape(place(parameter, file));
+  }
   Shard shard(std::size_t parameter, const RankFile& file) const {
-    return Shard(plan_->layout(parameter), place(parameter, file));
+    return Shard(layout(parameter), place(parameter, file));
   }
 
   /// Calls sink(Placed) for the boxes of whole tensors that a shard holds, where they lie in it. Padding is in none.
@@ -100,8 +114,8 @@ class RankLayout {
   template <class Sink>
   void for_each_holder(std::size_t whole, const Box& asked, Sink&& sink) const {
     const std::size_t parameter = keys_.wholes()[whole].parameter;
-    const Layout layout = plan_->layout(parameter);
-    const Transfer moves = transfer(layout, Layout(one_, layout.shape()), ReplicaChoice::lowest);
+    const Layout held = layout(parameter);
+    const Transfer moves = transfer(held, Layout(one_, held.shape()), ReplicaChoice::lowest);
     for (const Placed& box : keys_.boxes(parameter)) {
       if (box.whole != whole) continue;
       // From the whole tensor to the parameter: the part of the box that is asked for.
@@ -127,6 +141,7 @@ class RankLayout {
 
  private:
   const Plan* plan_;
+  ConverterForm form_;
   KeyMap keys_;
   RankDegrees degrees_;
   View one_;

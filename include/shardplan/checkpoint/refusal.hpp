@@ -16,7 +16,7 @@ inline std::string shown(std::string_view text) {
   constexpr std::size_t limit = 120;
   std::string out = "'";
   while (!text.empty() && out.size() < limit) {
-    const std::size_t length = detail::utf8_length(text);
+    const std::size_t length = shardplan::detail::utf8_length(text);
     const auto letter = static_cast<unsigned char>(text[0]);
     // C1 controls are two bytes in UTF-8: C2 80 to C2 9F.
     const bool control = letter < 0x20 || letter == 0x7F ||

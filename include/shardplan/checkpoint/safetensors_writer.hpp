@@ -53,7 +53,7 @@ inline SafetensorsLayout safetensors_layout(std::span<const TensorHeader> tensor
   };
   const auto check_text = [&](std::string_view text) {
     for (std::string_view left = text; !left.empty();) {
-      const std::size_t length = detail::utf8_length(left);
+      const std::size_t length = shardplan::detail::utf8_length(left);
       if (length == 0) refuse_name(text, "it is not UTF-8");
       left.remove_prefix(length);
     }

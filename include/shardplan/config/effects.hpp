@@ -36,7 +36,10 @@ inline std::string flow_text(const Node& node) {
 struct Effect {
   std::string path;
   std::string value;  ///< as flow_text has it
-  Origin origin;      ///< line 0: the default
+  Origin origin;      ///< without a line in a file where it is the default, or set on the command line
+
+  /// Whether nobody gives the key.
+  bool is_default() const { return origin.file.empty() && origin.line == 0; }
 };
 
 namespace detail {

@@ -115,8 +115,10 @@ struct BlendedSample {
 inline std::vector<BlendedSample> blend(std::span<const double> weights, Index size) {
   if (weights.empty() || weights.size() > 254)
     fail("SP-DATA-007", concat("a blend of ", weights.size(), " data sets"), "1 to 254", {"data_prefix"});
-  for (const double weight : weights)
-    if (!(weight >= 0)) fail("SP-DATA-007", "a weight below 0", "from 0", {"data_prefix"});
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    if (!(weights[i] >= 0))
+      fail("SP-DATA-007", concat("weight ", i, " of 0 to ", weights.size() - 1, " is below 0, or no number"),
+           "0 or more", {"data_prefix"});
   std::vector<Index> taken(weights.size(), 0);
   std::vector<BlendedSample> out;
   out.reserve(static_cast<std::size_t>(larger(size, 0)));

@@ -23,7 +23,11 @@ static_assert(std::endian::native == std::endian::little, "data files are little
 /// Errors SP-DATA-008 the file cannot be read.
 inline std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  std::string out{std::istreambuf_iterator<char>(file), {}};
+  std::string out;
+  // Not by iterators: where the system refuses to read, as it does a directory, these throw what nobody expects.
+  char block[std::size_t{1} << 14];
+  while (file.read(block, sizeof block) || file.gcount() > 0)
+    out.append(block, static_cast<std::size_t>(file.gcount()));
   if (!file.is_open() || file.bad()) fail("SP-DATA-008", concat("'", path, "' cannot be read"), {}, {"path"});
   return out;
 }

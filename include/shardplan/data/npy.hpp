@@ -82,7 +82,7 @@ NpyArray<T> read_npy(const std::string& path) {
   if (static_cast<std::size_t>(checked_mul(elements, sizeof(T))) != bytes)
     wrong(concat(bytes, " bytes for shape ", out.shape), concat(elements * Index{sizeof(T)}, " bytes"));
   out.values.resize(static_cast<std::size_t>(elements));
-  std::memcpy(out.values.data(), file.data() + start + length, bytes);
+  if (bytes > 0) std::memcpy(out.values.data(), file.data() + start + length, bytes);
   return out;
 }
 

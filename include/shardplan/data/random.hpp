@@ -87,6 +87,21 @@ class RandomSampler {
   Permutation order_;
 };
 
+namespace detail {
+
+/// What neither random sampler takes. Errors SP-DATA-004.
+inline void check_shuffled(const Batches& batches, Index seed) {
+  const bool nemo_2_1 = batches.variant == Variant::nemo_2_1;
+  if (nemo_2_1 && !batches.drop_last && batches.pass() > 1)
+    fail("SP-DATA-004",
+         concat("a shuffled epoch keeps its last batch only with one sample a forward pass, not ", batches.pass()),
+         "drop_last true", {"drop_last"});
+  if (!nemo_2_1 && seed != 0)
+    fail("SP-DATA-004", concat("seed ", seed, ": this random sampler takes none"), "0, or NeMo 2.1", {"seed"});
+}
+
+}  // namespace detail
+
 /// MegatronPretrainingRandomBatchSampler, which NxDT's `dataloader_type: cyclic` uses: a batch is a rank's share of a
 /// step. `seed` is an argument of NeMo 2.1 that NxDT never gives. `pad_argument`: whether the constructor is handed
 /// pad_samples_to_global_batch_size, and what; NxDT does so, and NeMo 1.14 has no such argument.
@@ -103,12 +118,7 @@ inline RandomSampler random_batches(const Batches& batches, Index seed = 0, std:
          {"pad", "variant"});
   if (nemo_2_1 && pad_argument.value_or(batches.pad))
     fail("SP-DATA-004", "a shuffled epoch cannot be padded", "pad_samples_to_global_batch_size false", {"pad"});
-  if (nemo_2_1 && !batches.drop_last && batches.pass() > 1)
-    fail("SP-DATA-004",
-         concat("a shuffled epoch keeps its last batch only with one sample a forward pass, not ", batches.pass()),
-         "drop_last true", {"drop_last"});
-  if (!nemo_2_1 && seed != 0)
-    fail("SP-DATA-004", concat("seed ", seed, ": this random sampler takes none"), "0, or NeMo 2.1", {"seed"});
+  detail::check_shuffled(batches, seed);
   return {batches, seed, batches.global_batch, true};
 }
 
@@ -120,13 +130,7 @@ inline RandomSampler random_batches(const Batches& batches, Index seed = 0, std:
 inline RandomSampler random_micro_batches(const Batches& batches, Index seed = 0, bool knows_global_batch = false) {
   check_sizes(batches);
   if (knows_global_batch) check_global_batch(batches);
-  const bool nemo_2_1 = batches.variant == Variant::nemo_2_1;
-  if (nemo_2_1 && !batches.drop_last && batches.pass() > 1)
-    fail("SP-DATA-004",
-         concat("a shuffled epoch keeps its last batch only with one sample a forward pass, not ", batches.pass()),
-         "drop_last true", {"drop_last"});
-  if (!nemo_2_1 && seed != 0)
-    fail("SP-DATA-004", concat("seed ", seed, ": this random sampler takes none"), "0, or NeMo 2.1", {"seed"});
+  detail::check_shuffled(batches, seed);
   return {batches, seed, batches.pass(), knows_global_batch};
 }
 

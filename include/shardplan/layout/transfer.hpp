@@ -371,7 +371,9 @@ constexpr Transfer transfer(const Layout& from, const Layout& to, const Topology
 /// shard of the source for each.
 class TransferProof {
  public:
+  /// Refers to the transfer.
   constexpr explicit TransferProof(const Transfer& plan) : plan_(plan) {}
+  explicit TransferProof(const Transfer&&) = delete;  // keep it
 
   /// Whether the moves of a rank, in order, write every element of its shard that is no padding exactly once, each with
   /// the very element that the sender holds there.

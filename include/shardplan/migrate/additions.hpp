@@ -24,10 +24,11 @@ inline void add_missing(Draft& draft, std::span<const Addition> all) {
 
 /// Keys that follow from others.
 inline void add_dependent(Draft& draft) {
-  if (draft.options.from == System::nemo && system_of(draft.root) == System::nemo)
+  if (system_of(draft.root) == System::nxdt) return;  // they follow there already
+  if (draft.options.from == System::nemo)
     draft.add("model.attention_dropout", Node{0.1}, "what NeMo uses without the key; NxDT would use 0.0");
   const Key* granularity = draft.key("model.activations_checkpoint_granularity");
-  if (granularity == nullptr || draft.direction.from() == System::nxdt) return;
+  if (granularity == nullptr) return;
   const Node& value = granularity->leaf ? *draft.leaves[*granularity->leaf].resolved : granularity->value;
   if (value == Node{std::string("selective")})
     draft.add("model.activations_checkpoint_recompute", Node{Node::Sequence{Node{std::string("CoreAttention")}}},

@@ -198,7 +198,7 @@ class Chooser {
     const Index steps = chunks == 1 ? 0 : 8;
     std::optional<Diagnostic> reason;
     for (Index step = 0; step <= steps; ++step) {
-      const Index limit = steps == 0 ? cap : cap - (cap - cap / chunks) / steps * step;
+      const Index limit = step == 0 ? cap : step == steps ? cap / chunks : cap - (cap - cap / chunks) / steps * step;
       try {
         cut_under(limit);
       } catch (const Error& error) {
@@ -236,9 +236,8 @@ class Chooser {
 /// the memory cap (min_max), and a simulation with the times of the stages that come out.
 ///
 /// items    in the model's order, [embed, layers..., norm + head + loss]
-/// Returns  possible ones first, by makespan, then by the memory of the fullest rank, then as given; the others as
-/// given,
-///          each with its reason: SP-PIPELINE-001, -007, -012, -017
+/// Returns  possible ones first, by makespan, then by the memory of the fullest rank, then as given; the others
+///          behind them as given, each with its reason: SP-PIPELINE-001, -007, -012, -017
 /// Post     every possible choice keeps each rank within the cap. With one chunk a rank its cut is the most balanced
 ///          that does; with several, whose memory adds up, the search may miss one, and call a candidate impossible
 ///          that only an uneven sharing of the memory between the chunks of a rank could save

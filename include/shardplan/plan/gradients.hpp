@@ -182,9 +182,8 @@ constexpr bool scatters_data_ranks(const Mesh& mesh, bool replicated) {
 ///
 /// Pre      divisors, shares and norm_divisor are positive
 /// Errors   SP-MESH-007 a digit of an axis there is not; SP-LAYOUT-006 digits that do not fit one another
-/// Post     where copies_agree(), every rank has `scale` times the mean of what all ranks computed; otherwise `scale`
-/// is
-///          what the sums that are in order make of it
+/// Post     where copies_agree(), every rank has `scale` times the mean of what all ranks computed; otherwise
+///          `scale` is what the sums that are in order make of it
 /// Example  context 2, data 4: summed over cp / 2, then over dp x cp / 4: scale 2 (7.1.5)
 constexpr GradientAudit audit(const Gradient& g) {
   GradientAudit out;

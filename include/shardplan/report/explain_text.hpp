@@ -21,12 +21,10 @@
 ///       local, local_shape, offset  (row-major)
 ///       coordinates of the first holder: {pp, dp, cp, tp, edp, ep}
 ///       dimensions  [{index, extent, local, local_extent, steps}] at the first holder; a step: {cut (split, slice,
-///       pad,
-///                   repeat, reorder, blocks, join), words, depth, before, length, after, new_length} and, of split and
-///                   blocks, part, parts, range
-///     rank        null, or {rank, holds: whether it has a shard, weight and optimizer_state: {shape, ranges, padding}
-///     as
-///                 in shardplan-plan-1, each null where it has none}
+///                   pad, repeat, reorder, blocks, join), words, depth, before, length, after, new_length} and, of
+///                   split and blocks, part, parts, range
+///     rank        null, or {rank, holds: whether it has a shard, weight and optimizer_state: {shape, ranges,
+///                 padding} as in shardplan-plan-1, each null where it has none}
 namespace shardplan {
 
 inline constexpr std::string_view explain_schema = "shardplan-explain-1";
@@ -229,7 +227,7 @@ inline JsonWriter& write(JsonWriter& json, const Explanation& all) {
   json.key("weight");
   all.index ? detail::write(json, all, all.weight, all.held) : json.value(nullptr);
   json.key("optimizer_state");
-  all.index&& states ? detail::write(json, all, all.state, all.state_held) : json.value(nullptr);
+  (states && all.index) ? detail::write(json, all, all.state, all.state_held) : json.value(nullptr);
   json.key("rank");
   if (!all.rank) return json.value(nullptr).end_object();
   json.begin_object().member("rank", *all.rank).member("holds", all.exists()).key("weight");

@@ -132,7 +132,7 @@ class PipelineText {
       free = column + number.size() + 1;
     }
     numbers.erase(numbers.find_last_not_of(' ') + 1);
-    return concat(left, numbers, '\n');
+    return numbers.empty() ? std::string() : concat(left, numbers, '\n');
   }
 
   std::string legend() const {

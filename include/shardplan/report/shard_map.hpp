@@ -349,8 +349,7 @@ class ShardMap {
 /// rows.
 ///
 /// Errors   SP-MESH-007 an axis that the view does not have; SP-LAYOUT-005 named parts that do not fill dimension 0
-/// Example  shard_map(plan.layout(parameter), {.title = parameter.name, .parts = {{"q", 8192}, {"k", 1024}, {"v",
-/// 1024}}})
+/// Example  shard_map(plan.layout(i), {.title = "qkv", .parts = {{"q", 8192}, {"k", 1024}, {"v", 1024}}})
 inline std::string shard_map(const Layout& layout, const ShardMapOptions& options = {}) {
   return detail::ShardMap(layout, options).draw();
 }

@@ -28,8 +28,10 @@ class Table {
     rows_.push_back(std::move(cells));
   }
 
-  /// Appends headings and rows, every line indented. width: columns of the page, 0 for any.
+  /// Appends headings and rows, every line indented; nothing where there is no row. width: columns of the page, 0 for
+  /// any.
   void write(std::string& out, std::size_t indent, std::size_t width) const {
+    if (rows_.empty()) return;
     Row headings;
     Widths widths = widths_;
     for (std::size_t i = 0; i < columns_.size(); ++i) {

@@ -22,9 +22,8 @@
 ///     only_from, only_to  names that only that side has
 ///     reshaped      [{name, from, to}]: one name, different shapes; not transferred
 ///     rows          one object for tensors of one shape, cut and numbered name: name, kind (weight or optimizer
-///     state),
-///                   tensors, shape, from_cut, to_cut, and figures; of state, of all its buffers: the states and the
-///                   master weight that both sides keep
+///                   state), tensors, shape, from_cut, to_cut, and figures; of state, of all its buffers: the states
+///                   and the master weight that both sides keep
 ///     total         figures
 ///     relabelling   null, or {before, after: bytes sent, renumbered: ranks, process: the rank that takes over what the
 ///                   destination gives each rank}

@@ -72,8 +72,7 @@ class PickleMachine {
         pop();
         return;
       case Opcode::pop_mark:
-        pop_to_mark();
-        return;
+        return static_cast<void>(pop_to_mark());
       case Opcode::dup:
         return stack_.push_back(top());
       case Opcode::none:
@@ -100,7 +99,6 @@ class PickleMachine {
         return push({Kind::real, false, no_handle, std::bit_cast<std::int64_t>(bits)});
       }
       case Opcode::short_binunicode:
-        return push_text(take_text(take<std::uint8_t>()));
       case Opcode::short_binstring:
         return push_text(take_text(take<std::uint8_t>()));
       case Opcode::binunicode:
@@ -324,7 +322,7 @@ class PickleMachine {
         if (given.size() != 2 || !is(0, Kind::text) || !is(1, Kind::text) ||
             (node(given[1]).text != "latin1" && node(given[1]).text != "latin-1"))
           wrong();
-        return push({Kind::bytes, false, no_handle, 0, latin1(node(given[0]).text)});
+        return push({Kind::bytes, false, no_handle, 0, nodes_.latin1(opcode_, node(given[0]).text)});
       case Is::bytes:
         if (!given.empty()) wrong();
         return push({Kind::bytes});
@@ -335,7 +333,7 @@ class PickleMachine {
           return push({Kind::bytes, true, no_handle, 0, node(given[0]).text});
         }
         if (given.size() != 2 || !is(0, Kind::text)) wrong();
-        return push({Kind::bytes, true, no_handle, 0, latin1(node(given[0]).text)});
+        return push({Kind::bytes, true, no_handle, 0, nodes_.latin1(opcode_, node(given[0]).text)});
       case Is::rebuild_tensor:
       case Is::rebuild_untyped_tensor:
       case Is::rebuild_parameter:
@@ -385,20 +383,6 @@ class PickleMachine {
                                                    node(state).kind == Kind::dict);
     if (!takes || of.other != no_handle) refuse("a state for something that has none");
     of.other = state;
-  }
-
-  /// The bytes that a text of code points below 256 stands for.
-  std::string_view latin1(std::string_view text) {
-    nodes_.copying(opcode_, text.size());
-    std::string& out = nodes_.owned.emplace_back();
-    out.reserve(text.size());
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      const auto lead = static_cast<unsigned char>(text[i]);
-      if (lead >= 0xC4) refuse("a text that is not latin-1");
-      out +=
-          lead < 0x80 ? text[i] : static_cast<char>((lead & 3) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3F));
-    }
-    return out;
   }
 
   std::string_view bytes_;

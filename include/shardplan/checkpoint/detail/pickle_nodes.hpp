@@ -71,6 +71,20 @@ struct PickleNodes {
     if (amount > size - copied) refuse(at, "more copies of values than the pickle is long");
     copied += amount;
   }
+  /// The bytes that a text of code points below 256 stands for.
+  std::string_view latin1(std::size_t at, std::string_view text) {
+    copying(at, text.size());
+    std::string& out = owned.emplace_back();
+    out.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const auto lead = static_cast<unsigned char>(text[i]);
+      if (lead >= 0xC4) refuse(at, "a text that is not latin-1");
+      out +=
+          lead < 0x80 ? text[i] : static_cast<char>((lead & 3) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3F));
+    }
+    return out;
+  }
+
   [[noreturn]] void refuse(std::size_t at, std::string_view why, std::string_view hint = {},
                            std::string_view id = "SP-CHECKPOINT-004") const {
     fail(id, concat('\'', file, "', pickle at byte ", file_offset, ", opcode at ", at, ": ", why), hint, {"path"});

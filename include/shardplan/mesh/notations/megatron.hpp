@@ -84,13 +84,14 @@ inline std::string print_order(const View& view) {
   for (std::size_t i = axes.size(); i-- > first;) {
     bool known = false;
     for (const Axis axis : known_axes) known = known || axis == axes[i].axis;
+    if (!known && axes[i].size == 1) continue;  // it moves no rank
     if (!known)
       fail("SP-MESH-014", concat("Megatron-Core has no axis ", axes[i].axis.name()),
            "tp, pp, dp, ep, cp, gtp_remat; hyper takes any");
     order += concat(order.empty() ? "" : "-", axes[i].axis.name());
     extents.push_back(concat(axes[i].axis.name(), '=', axes[i].size));
   }
-  if (axes.empty()) fail("SP-MESH-014", "a Megatron order names an axis at least", "tp=1");
+  if (extents.empty()) fail("SP-MESH-014", "a Megatron order names an axis at least", "tp=1");
   std::string out = concat(order, ' ', join(extents, ","));
   if (view.offset() != 0) out += concat(" offset=", view.offset());
   parse_order(out);  // what one grid cannot have: cp and ep, gtp_remat without tp

@@ -43,8 +43,8 @@ constexpr void for_each_part(std::string_view text, F&& f) {
 }
 
 /// `ProcessTopology(axes=['pipe', 'data'], dims=[2, 4])`, or `pipe=2,data=4`: words with or without a key, separated by
-/// blanks and commas, around which a call may
-/// stand, with further words behind it. Every word is to be taken; what is left over is refused.
+/// blanks and commas, around which a call may stand, with further words behind it. Every word is to be taken; what is
+/// left over is refused.
 class OrderText {
  public:
   struct Word {

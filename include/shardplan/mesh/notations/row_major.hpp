@@ -45,8 +45,8 @@ inline void put_sizes(const OrderText& text, const InlineVector<View::Extent, 6>
 }
 
 /// An order string of any axes, first fastest: `tp-cp-dp_shard-pp tp=8,pp=2 world=64 offset=0`, or
-/// `HyperCommGrid(shape=[8, 4], dim_names=['tp', 'dp'], rank_offset=0)`. A world is that
-/// of the grid, behind a call that of the job. default_order: where the text has none.
+/// `HyperCommGrid(shape=[8, 4], dim_names=['tp', 'dp'], rank_offset=0)`. A world is that of the grid, behind a call
+/// that of the job. default_order: where the text has none.
 inline View parse_order_string(std::string_view system, std::string_view default_order, std::string_view given) {
   OrderText text(system, given);
   const Index offset = text.take_number("rank_offset").value_or(text.take_number("offset").value_or(0));

@@ -211,7 +211,8 @@ PipelineTasks from_v_pattern(const Workload& run, Listing listing, const Pattern
 /// Post     a rank holds at most 2 (P / 2) + 2, P / 2 rounded down, activations of chunks,
 ///          those whose weight half is not done included
 /// Errors   SP-PIPELINE-012 other than two chunks, no microbatch, more than 2^24 microbatches of stages;
-/// SP-PIPELINE-008 Source   pipeline sheet, 2.8
+///          SP-PIPELINE-008
+/// Source   pipeline sheet, 2.8
 inline PipelineTasks v_half(const Workload& run, Listing listing = Listing::tasks) {
   check_two_chunks(run, "V-Half");
   const Index ranks = run.pipeline, gap = ranks % 2 == 0 ? 3 : 0;
@@ -225,7 +226,8 @@ inline PipelineTasks v_half(const Workload& run, Listing listing = Listing::task
 /// Post     a rank holds at most 2 ((P + 1) / 3) + 2, (P + 1) / 3 rounded down, activations of chunks,
 ///          those whose weight half is not done included
 /// Errors   SP-PIPELINE-012 other than two chunks, no microbatch, more than 2^24 microbatches of stages;
-/// SP-PIPELINE-008 Source   pipeline sheet, 2.8
+///          SP-PIPELINE-008
+/// Source   pipeline sheet, 2.8
 inline PipelineTasks v_min(const Workload& run, Listing listing = Listing::tasks) {
   check_two_chunks(run, "V-Min");
   const Index ranks = run.pipeline, gap = ranks % 3 == 0 ? 2 : 0;
