@@ -108,7 +108,7 @@ cli::Verb cli::add_check(CLI::App& app) {
   const auto arguments = std::make_shared<Arguments>();
   arguments->job.add_to(*verb);
   verb->add_option("--format", arguments->format,
-                   "text (default), or json: schema shardplan-check-1, whose ids never change")
+                   "text (default), or json: schema shardplan-check-1,\nwhose ids never change")
       ->option_text("text|json")
       ->check(CLI::IsMember({"text", "json"}));
   add_to_help(*verb,

@@ -33,8 +33,8 @@ void JobArguments::add_options_to(CLI::App& verb, const std::string& suffix, con
       "NAME");
   add("--model-config", model_config, "config.json of an hf model, in place of model.model_config", "FILE");
   add("--own-model", own_model,
-      "a model of your own in place of the file's: sizes, layers, parameters, roles;\n"
-      "described in shardplan/config/custom_sections.hpp",
+      "a model of your own in place of the file's, described as\n"
+      "shardplan/config/custom_sections.hpp says",
       "FILE");
   add("--hardware", hardware,
       shardplan::join(machines, ", ") +

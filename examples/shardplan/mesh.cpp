@@ -572,7 +572,7 @@ cli::Verb cli::add_mesh(CLI::App& app) {
           },
           ""));
   verb->add_option("--format", arguments->format,
-                   "text (default); svg: a picture of the ranks; json: schema shardplan-mesh-1")
+                   "text (default); svg: a picture of the ranks;\njson: schema shardplan-mesh-1")
       ->option_text("text|svg|json")
       ->check(CLI::IsMember({"text", "svg", "json"}));
   add_to_help(*verb,

@@ -11,6 +11,7 @@
 #include <memory>
 #include <shardplan/config/yaml.hpp>
 #include <shardplan/migrate.hpp>
+#include <shardplan/report/migration.hpp>
 #include <system_error>
 #include "cli11.hpp"
 
@@ -196,7 +197,7 @@ cli::Verb cli::add_migrate(CLI::App& app) {
                  "exit with 1 where something is lost, or check warns");
   verb->add_option("--format", arguments->format,
                    "of the report: text (default), or json: schema shardplan-migrate-1,\ndescribed in "
-                   "shardplan/migrate/report.hpp")
+                   "shardplan/report/migration.hpp")
       ->option_text("text|json")
       ->check(CLI::IsMember({"text", "json"}));
   return {verb, [arguments] { return run(*arguments); }};

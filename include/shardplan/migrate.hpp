@@ -26,7 +26,7 @@
 ///     const auto out = shardplan::migrate::migrate(text, {.from = shardplan::migrate::System::nemo},
 ///                                                  shardplan::read_yaml_text);
 ///     std::cout << out.text;                    // the NxDT file, with the comments of the source
-///     std::cerr << text(out.report);            // what was kept, moved, changed, dropped, added, is to fill
+///     std::cerr << text(out.report);            // report/migration.hpp: what was kept, moved, changed, dropped, added, is to fill
 ///
 /// A migration is data: a row for every key of NeMo 1.14 to 2.1 (`nemo_keys`) and of neuronx-nemo-megatron
 /// (`nnm_keys`) says where it goes, how its value changes (`Transform`), what is lost with it and what NxDT would do

@@ -5,6 +5,7 @@
 #include <shardplan/report/json.hpp>
 #include <shardplan/report/json_plan.hpp>
 #include <shardplan/report/memory.hpp>
+#include <shardplan/report/migration.hpp>
 #include <shardplan/report/pipeline_chart.hpp>
 #include <shardplan/report/pipeline_text.hpp>
 #include <shardplan/report/plan_report.hpp>
@@ -12,6 +13,7 @@
 #include <shardplan/report/rank_text.hpp>
 #include <shardplan/report/ranks.hpp>
 #include <shardplan/report/rule.hpp>
+#include <shardplan/report/rule_pages.hpp>
 #include <shardplan/report/shard_map.hpp>
 #include <shardplan/report/summary.hpp>
 #include <shardplan/report/svg.hpp>
@@ -39,6 +41,7 @@
 /// | json_plan.hpp          | `write`, `RankJson`: schema `shardplan-plan-1`                                     |
 /// | transfer.hpp, transfer_text.hpp | `transfer_report`: what moves between two plans; schema `shardplan-transfer-1` |
 /// | explain.hpp, explain_text.hpp | an element of a tensor: who holds it, by which cuts; `shardplan-explain-1`  |
+/// | migration.hpp          | the report of a migration, schema `shardplan-migrate-1`                            |
 /// | rule.hpp               | a rule of the table, for reading                                                   |
 /// | rank_grid.hpp          | `rank_grid`: a picture of a rank order, SVG                                        |
 /// | shard_map.hpp          | `shard_map`: a picture of a tensor's pieces, SVG                                   |

@@ -54,7 +54,12 @@ struct Case {
                                  : llama(architecture);
     return megatron || form.untransposed_experts ? as_converter_wrote(made, form) : made;
   }
-  World world() const { return {strategy.tensor * strategy.pipeline * strategy.expert, hardware}; }
+  /// The smallest that a job could run on: on trn1, tensor size 4 needs a second tensor group a stage. What data-parallel
+  /// ranks hold is the same, and in files that they share.
+  World world() const {
+    const Index data = hardware == Hardware::trn1 && strategy.tensor == 4 ? 2 : 1;
+    return {data * strategy.tensor * strategy.pipeline * strategy.expert, hardware};
+  }
 };
 
 Architecture architecture_of(const std::filesystem::path& hf) {

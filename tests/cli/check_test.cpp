@@ -52,7 +52,8 @@ TEST_CASE("check: pitfalls that no plan sees") {
     const auto result =
         cli_test::run_as({.arguments = {"check", path, "--format", "json"}, .environment = environment});
     std::vector<std::string> out;
-    for (const Json& one : Json::parse(result.out)["findings"]) out.push_back(one["id"]);
+    const Json json = Json::parse(result.out);
+    for (const Json& one : json["findings"]) out.push_back(one["id"]);
     return out;
   };
   const auto count = [](const std::vector<std::string>& ids, const char* id) {

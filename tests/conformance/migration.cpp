@@ -2,6 +2,7 @@
 #include <iterator>
 #include <shardplan/config/yaml.hpp>
 #include <shardplan/migrate.hpp>
+#include <shardplan/report/migration.hpp>
 
 #include "kinds.hpp"
 

@@ -191,7 +191,6 @@ inline constexpr Rule rule_table[] = {
     {"SP-CHECKPOINT-014", Severity::error, "a tag that is read is done"},
     {"SP-CHECKPOINT-015", Severity::error, "a conversion replaces nothing unasked, and never its source"},
     {"SP-CHECKPOINT-016", Severity::error, "only float elements are cast, and only when asked"},
-    {"SP-CHECKPOINT-017", Severity::error, "what was written reads back as what it was made from"},
     // migrate
     {"SP-MIGRATE-001", Severity::error, "a file to migrate is a configuration of the system that it comes from"},
     {"SP-MIGRATE-002", Severity::error, "a way leads from one system to the other"},

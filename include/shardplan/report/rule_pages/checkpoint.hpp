@@ -86,16 +86,6 @@ inline constexpr RulePage rule_pages_of_checkpoint[] = {
      "q_proj in bfloat16 and k_proj in float32 for a fused qkv",
      "'...k_proj.weight' is of float32 and what it is packed with of bfloat16",
      "--dtype, one float type for all"},
-    {"SP-CHECKPOINT-017", "checkpoint sheet, 1.3",
-     "the disk, its driver or memory changed bytes on the way",
-     "a byte of a file changed between conversion and --verify",
-     "'out' is not what it was made from: ...",
-     "convert again, and distrust the disk"},
-    // clang-format on
-};
-
-inline constexpr RulePage rule_pages_of_migrate[] = {
-    // clang-format off
     {"SP-MIGRATE-001", "configuration sheet, 6.1",
      "the file is no mapping, or one of another system than --from says",
      "--from nxdt with a file of NeMo, nemo.yaml",
