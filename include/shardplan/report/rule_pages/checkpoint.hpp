@@ -86,6 +86,11 @@ inline constexpr RulePage rule_pages_of_checkpoint[] = {
      "q_proj in bfloat16 and k_proj in float32 for a fused qkv",
      "'...k_proj.weight' is of float32 and what it is packed with of bfloat16",
      "--dtype, one float type for all"},
+    // clang-format on
+};
+
+inline constexpr RulePage rule_pages_of_migrate[] = {
+    // clang-format off
     {"SP-MIGRATE-001", "configuration sheet, 6.1",
      "the file is no mapping, or one of another system than --from says",
      "--from nxdt with a file of NeMo, nemo.yaml",
