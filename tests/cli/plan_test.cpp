@@ -331,3 +331,16 @@ TEST_CASE("interrupted: exit 130") {
   CHECK(result.exit == 130);
   CHECK_FALSE(contains(result.err, "error"));
 }
+
+TEST_CASE("plan --own-model: a described model in place of the file's") {
+  const std::string config = SHARDPLAN_SOURCE_DIR "/examples/configs/megatron_llama2_13b_trn1.yaml";
+  const std::string model = SHARDPLAN_SOURCE_DIR "/tests/model/custom/llama.yaml";
+  const auto own = cli_test::run({"plan", config, "--own-model", model, "--rank", "0", "--set",
+                                  "distributed_strategy.tensor_model_parallel_size=2", "--set",
+                                  "distributed_strategy.pipeline_model_parallel_size=1", "--set",
+                                  "distributed_strategy.virtual_pipeline_model_parallel_size=1"});
+  CHECK_MESSAGE(own.exit == 0, own.err);
+  CHECK(own.out.find("q_proj") != own.out.npos);
+  const auto none = cli_test::run({"plan", config, "--own-model", model + ".none"});
+  CHECK(none.exit == 3);
+}
