@@ -1,3 +1,5 @@
+#include <shardplan/report/migration.hpp>
+
 #include "support.hpp"
 
 namespace shardplan::migrate {
