@@ -54,11 +54,10 @@ struct Case {
                                  : llama(architecture);
     return megatron || form.untransposed_experts ? as_converter_wrote(made, form) : made;
   }
-  /// The smallest that a job could run on: on trn1, tensor size 4 needs a second tensor group a stage. What data-parallel
-  /// ranks hold is the same, and in files that they share.
+  /// The smallest that a job could run on. trn1 spreads groups of four over nodes, trn3 cuts K and V as it does.
   World world() const {
-    const Index data = hardware == Hardware::trn1 && strategy.tensor == 4 ? 2 : 1;
-    return {data * strategy.tensor * strategy.pipeline * strategy.expert, hardware};
+    const bool spread = hardware == Hardware::trn1 && strategy.tensor == 4;
+    return {strategy.tensor * strategy.pipeline * strategy.expert, spread ? Hardware::trn3 : hardware};
   }
 };
 
