@@ -29,7 +29,27 @@ void add(const char* name, Make make) {
   })->Unit(benchmark::kMicrosecond);
 }
 
+/// Times the making of all ranks' lists, for schedules that are searched for all ranks at once.
+template <class Make>
+void add_searched(const char* name, Make make) {
+  benchmark::RegisterBenchmark((std::string("searched/") + name).c_str(), [make](benchmark::State& state) {
+    Index tasks = 0;
+    for (auto _ : state) {
+      const PipelineTasks all = make();
+      for (const auto& list : all.ranks) tasks += static_cast<Index>(list.size());
+    }
+    state.SetItemsProcessed(tasks);
+  })->Unit(benchmark::kMillisecond);
+}
+
 const int registered = [] {
+  constexpr Workload many{.microbatches = 512, .pipeline = 8};
+  constexpr Workload many_in_a_vee{.microbatches = 512, .pipeline = 8, .chunks = 2};
+  add_searched("zb_h1", [=] { return zb_h1(many); });
+  add_searched("zb_h2", [=] { return zb_h2(many); });
+  add_searched("zbv", [=] { return zbv(many_in_a_vee); });
+  add_searched("v_half", [=] { return v_half(many_in_a_vee); });
+  add_searched("v_min", [=] { return v_min(many_in_a_vee); });
   add("nxd_1f1b", [] { return nxd_1f1b(one_chunk); });
   add("megatron_1f1b", [] { return megatron_1f1b(one_chunk); });
   add("pytorch_1f1b", [] { return pytorch_1f1b(one_chunk); });
