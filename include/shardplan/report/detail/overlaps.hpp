@@ -13,7 +13,7 @@ namespace shardplan::detail {
 /// are independent, so a few tables over the digits that cut them answer for all pairs of ranks.
 class Overlaps {
  public:
-  Overlaps(const Layout& from, const Layout& to) : from_(&from), to_(&to) {
+  Overlaps(const Layout& from, const Layout& to) : to_(&to) {
     for (std::size_t dim = 0; dim < to.rank(); ++dim) {
       const std::vector<Runs> held = runs(from, dim, true), wanted = runs(to, dim, false);
       Table& table = tables_.emplace_back();
@@ -97,7 +97,6 @@ class Overlaps {
     return out;
   }
 
-  const Layout* from_;
   const Layout* to_;
   std::vector<Table> tables_;
   std::vector<std::size_t> sources_;
