@@ -121,6 +121,12 @@ TEST_CASE("conversion: what cannot be is refused, each fault by its rule, and no
   cut_for(scratch, whole, plan, "tag", force);
   CHECK_FALSE(first_difference(NxdtSource(tag, plan), whole));
 
+  // The source is never replaced, whatever is forced: not as itself, nor with what is in or around it.
+  const NxdtSource cut(tag, plan);
+  for (const char* out : {"tag", "tag/", "tag/in/it", ".", "other/../tag"})
+    CHECK(thrown([&] { cut_for(scratch, cut, plan, out, force); }) == Ids{"SP-CHECKPOINT-015"});
+  CHECK_FALSE(first_difference(NxdtSource(tag, plan), whole));
+
   // Only floats are cast.
   const Ids casts = thrown([&] { elements_for(whole, KeyMap(plan.parameters()), Element::int32); });
   CHECK(!casts.empty());

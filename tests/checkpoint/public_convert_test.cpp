@@ -54,10 +54,11 @@ struct Case {
                                  : llama(architecture);
     return megatron || form.untransposed_experts ? as_converter_wrote(made, form) : made;
   }
-  /// The smallest that a job could run on. trn1 spreads groups of four over nodes, trn3 cuts K and V as it does.
+  /// A world that the job could run on: on trn1, tensor size 4 takes a whole node of 32 ranks for every pipeline stage.
+  /// What data-parallel ranks hold is the same, and in files that they share.
   World world() const {
-    const bool spread = hardware == Hardware::trn1 && strategy.tensor == 4;
-    return {strategy.tensor * strategy.pipeline * strategy.expert, spread ? Hardware::trn3 : hardware};
+    const Index data = hardware == Hardware::trn1 && strategy.tensor == 4 ? 8 : 1;
+    return {data * strategy.tensor * strategy.pipeline * strategy.expert, hardware, data > 1 ? 32 : 0};
   }
 };
 

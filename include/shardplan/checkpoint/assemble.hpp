@@ -31,8 +31,8 @@ struct BoxCopy {
 /// whole   the source's number of the whole tensor that the box is of
 inline void find_copies(const Source& source, std::size_t whole, const Placed& placed, std::vector<BoxCopy>& out) {
   source.locate(whole, placed.box, [&](const Found& found) {
-    BoxCopy copy{{placed.at, Shape(placed.at.size(), 1)}, found.tensor, found.tensor->offset,
-                 Shape(placed.at.size(), 0)};
+    BoxCopy copy{
+        {placed.at, Shape(placed.at.size(), 1)}, found.tensor, found.tensor->offset, Shape(placed.at.size(), 0)};
     for (std::size_t d = 0; d < found.at.size(); ++d) copy.offset += found.at[d] * found.tensor->strides[d];
     for (std::size_t w = 0; w < placed.dimensions.size(); ++w) {
       const std::size_t to = placed.dimensions[w];
@@ -125,8 +125,7 @@ inline void assemble(std::span<const BoxCopy> copies, const Box& box, Element el
   for (const BoxCopy& copy : copies) {
     if (!detail::clip(copy, box, part)) continue;
     Index to = 0;
-    for (std::size_t d = 0; d < box.origin.size(); ++d)
-      to += (part.box.origin[d] - box.origin[d]) * to_strides[d];
+    for (std::size_t d = 0; d < box.origin.size(); ++d) to += (part.box.origin[d] - box.origin[d]) * to_strides[d];
     auto dims = detail::joined(part, to_strides);
     const Index from_width = bytes(part.from->element);
     const std::byte* const from_begin = part.from->storage.bytes().data() + part.offset * from_width;
@@ -203,8 +202,7 @@ inline bool has_padding(std::span<const BoxCopy> copies, const Box& box) {
 
 /// Fills a buffer with what padding holds.
 inline void fill(std::span<std::byte> out, Element element, Fill with) {
-  if (with.kind == Fill::Kind::zero || (with.kind == Fill::Kind::constant && with.value == 0) ||
-      !is_float(element)) {
+  if (with.kind == Fill::Kind::zero || (with.kind == Fill::Kind::constant && with.value == 0) || !is_float(element)) {
     std::fill(out.begin(), out.end(), std::byte{0});
     return;
   }

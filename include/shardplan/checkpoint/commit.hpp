@@ -18,7 +18,7 @@
 namespace shardplan::checkpoint {
 
 struct Committing {
-  bool sync = true;   ///< wait for the disk before the folder gets its name
+  bool sync = true;    ///< wait for the disk before the folder gets its name
   bool force = false;  ///< replace a folder that is there
 };
 

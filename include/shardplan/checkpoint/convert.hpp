@@ -26,8 +26,8 @@ namespace shardplan::checkpoint {
 
 struct ConvertOptions {
   Committing commit{};
-  bool ignore_extra = false;             ///< tensors of the source that the target has no place for
-  unsigned threads = 0;                  ///< 0: as many as there are processors, at most 8
+  bool ignore_extra = false;                  ///< tensors of the source that the target has no place for
+  unsigned threads = 0;                       ///< 0: as many as there are processors, at most 8
   std::size_t buffer = std::size_t{4} << 20;  ///< bytes that a thread puts together at a time
   /// Told of every piece written, from any thread: bytes so far, bytes in all.
   std::function<void(std::size_t, std::size_t)> progress{};
@@ -63,10 +63,10 @@ inline Matching match(const Source& source, const KeyMap& target, bool ignore_ex
     }
     used[at] = true;
     if (const Shape& has = source.whole(at).shape; has != whole.shape)
-      findings.push_back(finding("SP-CHECKPOINT-012",
-                                 concat("the source has ", shown(whole.name), " of shape ", has, ", the target's is ",
-                                        whole.shape),
-                                 "the architecture of the checkpoint", {"to-plan"}));
+      findings.push_back(
+          finding("SP-CHECKPOINT-012",
+                  concat("the source has ", shown(whole.name), " of shape ", has, ", the target's is ", whole.shape),
+                  "the architecture of the checkpoint", {"to-plan"}));
   }
   if (missing > 0)
     findings.push_back(finding("SP-CHECKPOINT-012",
@@ -102,10 +102,10 @@ inline std::vector<Element> elements_for(const Source& source, const KeyMap& tar
     const Element has = source.element(matching.source[i]);
     out.push_back(cast.value_or(has));
     if (cast && *cast != has && (!is_float(has) || !is_float(*cast)))
-      findings.push_back(finding(
-          "SP-CHECKPOINT-016",
-          concat(shown(target.wholes()[i].name), " is of ", name(has), " and cannot be cast to ", name(*cast)),
-          "float64, float32, float16 or bfloat16", {"dtype"}));
+      findings.push_back(
+          finding("SP-CHECKPOINT-016",
+                  concat(shown(target.wholes()[i].name), " is of ", name(has), " and cannot be cast to ", name(*cast)),
+                  "float64, float32, float16 or bfloat16", {"dtype"}));
     const std::size_t parameter = target.wholes()[i].parameter;
     if (parameter >= of_parameter.size()) of_parameter.resize(parameter + 1);
     auto& known = of_parameter[parameter];
@@ -288,13 +288,27 @@ inline Converted write_files(const Source& source, const Target& target, const s
   return all;
 }
 
+/// Errors   SP-CHECKPOINT-015 one of the two paths is the other, or lies in it
+inline void check_apart(const std::filesystem::path& source, const std::filesystem::path& out) {
+  const auto path_of = [](const std::filesystem::path& path) {
+    const std::filesystem::path whole = std::filesystem::weakly_canonical(std::filesystem::absolute(path));
+    return whole.has_filename() ? whole : whole.parent_path();
+  };
+  const std::filesystem::path a = path_of(source), b = path_of(out);
+  const auto [end_of_a, end_of_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  if (end_of_a == a.end() || end_of_b == b.end())
+    fail("SP-CHECKPOINT-015", concat('\'', b.string(), "' and the source '", a.string(), "' lie in one another"),
+         "a folder of its own", {"out"});
+}
+
 /// Converts: everything is written beside `out`, which appears when it is complete.
 ///
 /// Post     the source is untouched; after an error `out` is what it was before
-/// Errors   SP-CHECKPOINT-015 `out` is there already; those of write_files()
+/// Errors   SP-CHECKPOINT-015 `out` is there already, or in the source, or around it; those of write_files()
 inline Converted convert(const Source& source, const Target& target, const std::filesystem::path& out,
                          const ConvertOptions& options = {}) {
   match(source, target.keys(), options.ignore_extra);  // before anything is made
+  check_apart(source.path(), out);
   StagedFolder folder(out, options.commit);
   if (target.is_tag()) folder.write_text("checkpoint", "1");
   Converted done = write_files(source, target, folder.path(), options);

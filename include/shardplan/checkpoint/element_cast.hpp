@@ -117,7 +117,8 @@ inline double lowest_of(Element type) {
 /// Pre                 the types are the same, or both float
 inline void cast_elements(const StoredTensor& tensor, const std::byte* from, Index from_step, Element type,
                           std::byte* to, Index to_step, Index count) {
-  const auto width = static_cast<std::size_t>(bytes(tensor.element)), word = static_cast<std::size_t>(info(tensor.element).word);
+  const auto width = static_cast<std::size_t>(bytes(tensor.element)),
+             word = static_cast<std::size_t>(info(tensor.element).word);
   const bool swapped = tensor.storage.swapped && word > 1;
   std::byte one[16];
   for (Index i = 0; i < count; ++i) {

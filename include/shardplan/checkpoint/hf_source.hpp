@@ -24,7 +24,7 @@ class HuggingFaceSource : public Source {
  public:
   /// Errors SP-CHECKPOINT-001 to -007 the files are no such model; SP-CHECKPOINT-011 tensors that are none, or two of a
   /// name.
-  explicit HuggingFaceSource(const std::filesystem::path& path, const HuggingFaceReading& reading = {}) {
+  explicit HuggingFaceSource(const std::filesystem::path& path, const HuggingFaceReading& reading = {}) : path_(path) {
     const WeightFiles files = files_of(path);
     if (files.format == WeightFormat::safetensors) {
       folder_.emplace(files);
@@ -56,6 +56,8 @@ class HuggingFaceSource : public Source {
     sink({box, &tensors_[i], box.origin, in_order});
   }
 
+  const std::filesystem::path& path() const override { return path_; }
+
  private:
   struct NameAt {
     const std::vector<WholeTensor>& wholes;
@@ -68,7 +70,8 @@ class HuggingFaceSource : public Source {
     const std::string name = path.filename().string();
     const auto ends = [&](std::string_view end) { return name.size() > end.size() && name.ends_with(end); };
     const bool index = ends(".index.json");
-    const WeightFormat format = name.find(".safetensors") != name.npos ? WeightFormat::safetensors : WeightFormat::torch;
+    const WeightFormat format =
+        name.find(".safetensors") != name.npos ? WeightFormat::safetensors : WeightFormat::torch;
     if (index) return indexed_weight_files(path, format);
     return {format, {}, {{name}, {}, {}}, {path.string()}};
   }
@@ -105,6 +108,7 @@ class HuggingFaceSource : public Source {
   std::vector<StoredTensor> tensors_;
   NameIndex by_name_;
   Diagnostics warnings_;
+  std::filesystem::path path_;
 };
 
 }  // namespace shardplan::checkpoint

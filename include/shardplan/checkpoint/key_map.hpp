@@ -45,8 +45,7 @@ struct Placed {
     Placed out = *this;
     const Shape own = extent();
     for (std::size_t d = 0; d < at.size(); ++d) {
-      const Interval both =
-          intersect({at[d], at[d] + own[d]}, {part.origin[d], part.origin[d] + part.extent[d]});
+      const Interval both = intersect({at[d], at[d] + own[d]}, {part.origin[d], part.origin[d] + part.extent[d]});
       if (both.empty()) return std::nullopt;
       out.at[d] = both.begin;
       for (std::size_t w = 0; w < dimensions.size(); ++w) {

@@ -24,7 +24,7 @@ class NxdtSource : public Source {
   ///          SP-CHECKPOINT-011 tensors that the plan does not put there, or not so: all such at once
   NxdtSource(const std::filesystem::path& path, const Plan& plan, const RankReading& reading = {},
              const ConverterForm& form = {})
-      : layout_(plan, form), tag_(open_tag(path, reading)) {
+      : path_(path), layout_(plan, form), tag_(open_tag(path, reading)) {
     check_degrees();
     Diagnostics findings;
     elements_.resize(size());
@@ -47,6 +47,7 @@ class NxdtSource : public Source {
   /// What file i holds of a parameter; null: nothing.
   const StoredTensor* tensor(std::size_t i, std::size_t parameter) const { return by_parameter_[i][parameter]; }
 
+  const std::filesystem::path& path() const override { return path_; }
   std::size_t size() const override { return layout_.keys().wholes().size(); }
   std::size_t find(std::string_view name) const override { return layout_.keys().find(name); }
   const WholeTensor& whole(std::size_t i) const override { return layout_.keys().wholes()[i]; }
@@ -88,8 +89,7 @@ class NxdtSource : public Source {
       const auto at = names.find(tensor.key, name_at);
       if (!at) {
         const bool tied_copy = found[tensor.parameter] != nullptr;
-        if (!tied_copy && (p.sharding.expert || file.file.expert.value_or(0) == 0))
-          missing.add(shown(tensor.key));
+        if (!tied_copy && (p.sharding.expert || file.file.expert.value_or(0) == 0)) missing.add(shown(tensor.key));
         continue;
       }
       wanted[*at] = true;
@@ -132,6 +132,7 @@ class NxdtSource : public Source {
     }
   };
 
+  std::filesystem::path path_;
   RankLayout layout_;
   TagFolder tag_;
   std::vector<std::unique_ptr<RankContents>> contents_;

@@ -60,9 +60,7 @@ struct RankDegrees {
   Index pipeline = 1;
   bool names_expert = false;  ///< the names have a part for it
 
-  constexpr Index files() const {
-    return checked_mul(checked_mul(data, expert), checked_mul(tensor, pipeline));
-  }
+  constexpr Index files() const { return checked_mul(checked_mul(data, expert), checked_mul(tensor, pipeline)); }
   friend constexpr bool operator==(const RankDegrees&, const RankDegrees&) = default;
 };
 
@@ -124,12 +122,12 @@ inline Diagnostics diagnose_rank_files(std::vector<RankFile> files, std::string_
           }
   };
   look();  // at most one step further than there are files
-  out.push_back(finding(
-      "SP-CHECKPOINT-009",
-      concat('\'', where, "' lacks '", missing ? rank_file_name(*missing) : std::string("a file"), "': it holds ",
-             files.size(), " of the files of tensor size ", degrees.tensor, ", pipeline size ", degrees.pipeline,
-             ", expert size ", degrees.expert, ", data size ", degrees.data),
-      "the files of every rank", {"path"}));
+  out.push_back(
+      finding("SP-CHECKPOINT-009",
+              concat('\'', where, "' lacks '", missing ? rank_file_name(*missing) : std::string("a file"),
+                     "': it holds ", files.size(), " of the files of tensor size ", degrees.tensor, ", pipeline size ",
+                     degrees.pipeline, ", expert size ", degrees.expert, ", data size ", degrees.data),
+              "the files of every rank", {"path"}));
   return out;
 }
 

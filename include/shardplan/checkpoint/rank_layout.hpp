@@ -47,8 +47,7 @@ class RankLayout {
     for (std::size_t i = 0; i < plan_->parameters().size(); ++i) {
       const Parameter& p = plan_->parameters()[i];
       const Stages stages = plan_->stages(i);
-      const bool here =
-          stages.first.value % pipeline == file.pipeline || stages.last.value % pipeline == file.pipeline;
+      const bool here = stages.first.value % pipeline == file.pipeline || stages.last.value % pipeline == file.pipeline;
       if (!here) continue;
       if (p.owner.kind == Owner::Kind::first_and_last && file.pipeline == last) {
         head = p.tied_name.empty() ? p.name : p.tied_name;

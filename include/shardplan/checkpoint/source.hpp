@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <filesystem>
 #include <functional>
 #include <string_view>
 
@@ -25,6 +26,8 @@ class Source {
 
   virtual ~Source() = default;
 
+  /// The file or folder that it was opened as.
+  virtual const std::filesystem::path& path() const = 0;
   virtual std::size_t size() const = 0;
   /// Number of the whole tensor of that name; size(): there is none.
   virtual std::size_t find(std::string_view name) const = 0;
