@@ -1,7 +1,11 @@
 #pragma once
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <string_view>
 #include <vector>
+
+#include <shardplan/optim/optimizer.hpp>
 
 /// What the optimizers and schedules of NeMo and NxDT take, by the names that a configuration gives them
 /// (configuration sheet, 10 and 11).
@@ -20,30 +24,21 @@ inline constexpr std::string_view policy = "max_steps min_lr last_epoch";
 inline constexpr std::string_view warmup = "warmup_steps warmup_ratio";
 inline constexpr std::string_view constant = "constant_steps constant_ratio";
 inline constexpr std::string_view hold = "hold_steps hold_ratio";
-inline constexpr std::string_view of_torch = "foreach maximize differentiable";
 
 }  // namespace detail::groups
 
 /// Optimizers that run without CUDA, by `model.optim.name` (sheet, 10), and what they take besides lr.
-inline constexpr Arguments optimizer_arguments[] = {
-    {"adam", {"betas eps weight_decay amsgrad capturable fused", detail::groups::of_torch}},
-    {"adamw", {"betas eps weight_decay amsgrad capturable fused", detail::groups::of_torch}},
-    {"adamw_fp32OptState", {"betas eps weight_decay correct_bias no_deprecation_warning capturable differentiable"}},
-    {"sgd", {"momentum dampening weight_decay nesterov fused", detail::groups::of_torch}},
-    {"adadelta", {"rho eps weight_decay capturable", detail::groups::of_torch}},
-    {"adamax", {"betas eps weight_decay capturable", detail::groups::of_torch}},
-    {"adagrad", {"lr_decay weight_decay initial_accumulator_value eps fused", detail::groups::of_torch}},
-    {"rmsprop", {"alpha eps weight_decay momentum centered capturable", detail::groups::of_torch}},
-    {"rprop", {"etas step_sizes capturable", detail::groups::of_torch}},
-    {"novograd", {"betas eps weight_decay grad_averaging amsgrad luc luc_trust luc_eps"}},
-    {"adafactor",
-     {"eps clip_threshold decay_rate beta1 weight_decay scale_parameter relative_step warmup_init min_step_size"}},
-    {"adan", {"betas eps weight_decay no_prox foreach"}},
-};
-
-/// Optimizers that NeMo knows and that need CUDA kernels (sheet, 10).
-inline constexpr std::string_view cuda_optimizers =
-    "fused_adam distributed_fused_adam megatron_fused_adam mcore_distributed_optim lamb";
+inline constexpr auto optimizer_arguments = [] {
+  constexpr std::size_t count = [] {
+    std::size_t out = 0;
+    for (const optim::OptimizerClass& one : optim::optimizer_classes) out += one.needs_cuda ? 0 : 1;
+    return out;
+  }();
+  std::array<Arguments, count> out{};
+  for (std::size_t at = 0; const optim::OptimizerClass& one : optim::optimizer_classes)
+    if (!one.needs_cuda) out[at++] = {one.name, {one.arguments}};
+  return out;
+}();
 
 /// An argument with which an optimizer keeps one more state tensor of the shape of the weight (sheet, 10).
 struct StateArgument {

@@ -280,8 +280,8 @@ inline void optimizer(Examination& e) {
     return;
   }
   if (e.megatron() && name == "distributed_fused_adam") return;  // R23 has said so
-  bool cuda = false;
-  for (const std::string_view one : words(cuda_optimizers)) cuda = cuda || one == name;
+  const optim::OptimizerClass* known = optim::optimizer_class(name);
+  const bool cuda = known != nullptr && known->needs_cuda;
   e.report("SP-CONFIG-018", concat("optim.name '", name, cuda ? "' needs CUDA" : "' is unknown"),
            cuda ? std::string("adamw, or adamw_fp32OptState") : names_near(optimizer_arguments, name),
            {"model.optim.name"});
