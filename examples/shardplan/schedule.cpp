@@ -102,10 +102,6 @@ std::string in_wholes(sp::Index number, sp::Index parts) {
   return number % parts == 0 ? sp::with_commas(number / parts) : sp::fixed(number, parts, 1);
 }
 
-std::string percent(double share) {
-  return sp::concat(sp::fixed(static_cast<sp::Index>(share * 1000 + 0.5), 10, 1), " %");
-}
-
 sp::Index peak(const pipeline::Timeline& timeline, sp::Index pipeline::RankTimeline::*what) {
   sp::Index out = 0;
   for (const pipeline::RankTimeline& rank : timeline.ranks) out = std::max(out, rank.*what);
@@ -207,7 +203,7 @@ std::string comparison(const Arguments& arguments, std::vector<Made>& all, sp::I
   for (const Made& made : all) {
     const pipeline::Timeline& timeline = made.timeline;
     table.row({std::string(made.entry->name), sp::concat(timeline.run.chunks), in_wholes(timeline.makespan(), times),
-               percent(timeline.bubble()),
+               sp::percent(timeline.bubble()),
                in_wholes(peak(timeline, &pipeline::RankTimeline::peak_in_flight), parts(made.tasks)),
                in_wholes(peak(timeline, &pipeline::RankTimeline::peak_weight_halves), parts(made.tasks)),
                sp::with_commas(messages(made.tasks)), std::string(ends(made))});

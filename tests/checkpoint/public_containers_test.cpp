@@ -9,6 +9,7 @@
 
 #include "../conformance/sha256.hpp"
 #include "containers.hpp"
+#include "samples.hpp"
 
 // Sample checkpoints, where they are present: what is recorded of them is what is read, and hostile files have the
 // outcome that is demanded.
@@ -19,11 +20,6 @@ using namespace shardplan::checkpoint;
 namespace {
 
 using Json = nlohmann::json;
-
-const std::filesystem::path folder = [] {
-  const std::filesystem::path given = SHARDPLAN_SAMPLES_DIR;
-  return std::filesystem::is_directory(given / "checkpoints") ? given / "checkpoints" : given;
-}();
 
 Json recorded(const std::filesystem::path& file) {
   if (!std::filesystem::exists(folder / file)) return Json::object();

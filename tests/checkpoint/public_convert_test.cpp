@@ -16,6 +16,7 @@
 #include <shardplan/model/megatron.hpp>
 #include <shardplan/model/mixtral.hpp>
 
+#include "samples.hpp"
 #include "torch_support.hpp"
 
 // What the public converters and NxDT wrote, merged, cut again and turned into each other, where it is present:
@@ -25,12 +26,6 @@ using namespace shardplan;
 using namespace shardplan::checkpoint;
 
 namespace {
-
-const std::filesystem::path folder = std::filesystem::path(SHARDPLAN_SAMPLES_DIR);
-
-nlohmann::ordered_json read_json(const std::filesystem::path& path) {
-  return nlohmann::ordered_json::parse(MappedFile(path.string()).text());
-}
 
 /// `--tp_size 4` in the arguments of the converter; otherwise, where there is none.
 Index argument(const std::string& arguments, const std::string& name, Index otherwise) {
@@ -202,8 +197,10 @@ TEST_CASE("tags of NxDT: plain, one file a tensor, incomplete, without their dat
     return std::filesystem::path();
   };
   const HuggingFaceSource whole(folder / "hf/llama_small");
-  for (const auto& [name, pipeline] : {std::pair{"plain_zero1_master", 2}, {"xser_zero1_master", 2},
-                                       {"plain_no_zero1", 2}, {"plain_zero1_dp3_padded", 1},
+  for (const auto& [name, pipeline] : {std::pair{"plain_zero1_master", 2},
+                                       {"xser_zero1_master", 2},
+                                       {"plain_no_zero1", 2},
+                                       {"plain_zero1_dp3_padded", 1},
                                        {"plain_zero1_flag_off", 1}}) {
     CAPTURE(name);
     const Plan plan{llama(a), {.tensor = 2, .pipeline = pipeline}, {2 * pipeline}};

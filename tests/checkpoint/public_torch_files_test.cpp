@@ -5,6 +5,7 @@
 
 #include <shardplan/checkpoint/torch_file.hpp>
 
+#include "samples.hpp"
 #include "torch_support.hpp"
 
 // Checkpoints that torch.save and the public converters wrote, and files made to be refused, where they are present:
@@ -14,12 +15,6 @@ using namespace shardplan;
 using namespace shardplan::checkpoint;
 
 namespace {
-
-const std::filesystem::path folder = std::filesystem::path(SHARDPLAN_SAMPLES_DIR);
-
-nlohmann::ordered_json read_json(const std::filesystem::path& path) {
-  return nlohmann::ordered_json::parse(MappedFile(path.string()).text());
-}
 
 /// Path -> [dtype, shape, crc32] as the manifests have it. They were recorded with a torch that takes the bytes of a
 /// big-endian file as they stand: `as_stored` does, too.

@@ -8,13 +8,12 @@
 #include "program.hpp"
 
 namespace sp = shardplan;
+using cli_test::contains;
 using cli_test::Result;
 using cli_test::run;
 using Json = nlohmann::ordered_json;
 
 namespace {
-
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
 
 Result mesh(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "mesh");

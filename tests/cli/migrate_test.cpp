@@ -8,6 +8,7 @@
 
 #include "program.hpp"
 
+using cli_test::contains;
 using cli_test::Result;
 using cli_test::run;
 using cli_test::TemporaryFile;
@@ -32,8 +33,6 @@ model:
   data: {data_prefix: '???', seq_length: 512, num_workers: 2, dataloader_type: single}
   optim: {name: fused_adam, lr: 2e-4}
 )";
-
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
 
 std::string text_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

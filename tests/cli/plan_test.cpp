@@ -7,6 +7,7 @@
 
 #include "program.hpp"
 
+using cli_test::contains;
 using cli_test::Result;
 using cli_test::Run;
 using cli_test::run;
@@ -32,8 +33,6 @@ model: {encoder_seq_length: 4096, fusions: {flash_attention: true}, optim: {name
 precision: {type: mixed_precision}
 bucket_size_collectives: 1024
 )";
-
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> out;

@@ -1,4 +1,5 @@
 #pragma once
+#include <doctest/doctest.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -90,6 +92,17 @@ inline Result run_as(const Run& how) {
 }
 
 inline Result run(std::vector<std::string> arguments) { return run_as(Run{.arguments = std::move(arguments)}); }
+
+inline bool contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
+
+/// Bad input or wrong usage: exit 2, a word about it on stderr, nothing on stdout.
+inline void check_refused(const std::vector<std::string>& arguments) {
+  const Result result = run(arguments);
+  CAPTURE(result.err);
+  CHECK(result.exit == 2);
+  CHECK(result.out.empty());
+  CHECK(contains(result.err, "error"));
+}
 
 /// A file that is gone with this object.
 class TemporaryFile {

@@ -3,12 +3,11 @@
 
 #include <doctest/doctest.h>
 
-#include <functional>
-
 #include <shardplan/core/diagnostic.hpp>
 #include <shardplan/pipeline/schedules/nxd.hpp>
 #include <shardplan/pipeline/schedules/zero_bubble.hpp>
 
+#include "../thrown.hpp"
 #include "pictures.hpp"
 
 using namespace shardplan;
@@ -29,15 +28,6 @@ Timeline run_zb1p(Index ranks, Index microbatches) {
 Timeline run_vee(Index ranks, Index microbatches) {
   return earliest(all_ranks(StagePlacement::vee, {.microbatches = microbatches, .pipeline = ranks, .chunks = 2},
                             [](const Workload& run) { return dualpipe_v(run); }));
-}
-
-std::string id_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return std::string(error.diagnostics()[0].id);
-  }
-  return {};
 }
 
 std::size_t columns(const std::string& line) {
@@ -138,14 +128,14 @@ TEST_CASE("an empty timeline is a picture, a false one is refused") {
   Timeline idle{StagePlacement::looped, {.microbatches = 1, .pipeline = 2}, {{}, {}}};
   check_picture(pipeline_chart(idle));
   CHECK(!pipeline_text(idle).empty());
-  CHECK(id_of([] { pipeline_chart(Timeline{}); }) == "SP-PIPELINE-012");
+  CHECK(thrown([] { pipeline_chart(Timeline{}); }) == Ids{"SP-PIPELINE-012"});
   Timeline bad = run_1f1b(2, 2);
   bad.ranks[1].passes[0].end = -1;
-  CHECK(id_of([&] { pipeline_chart(bad); }) == "SP-PIPELINE-016");
+  CHECK(thrown([&] { pipeline_chart(bad); }) == Ids{"SP-PIPELINE-016"});
   bad = run_1f1b(2, 2);
   std::swap(bad.ranks[0].passes[0], bad.ranks[0].passes[1]);
-  CHECK(id_of([&] { pipeline_text(bad); }) == "SP-PIPELINE-016");
+  CHECK(thrown([&] { pipeline_text(bad); }) == Ids{"SP-PIPELINE-016"});
   bad = run_1f1b(2, 2);
   bad.ranks[0].passes[0].task.chunk = 1;
-  CHECK(id_of([&] { pipeline_chart(bad); }) == "SP-PIPELINE-012");
+  CHECK(thrown([&] { pipeline_chart(bad); }) == Ids{"SP-PIPELINE-012"});
 }

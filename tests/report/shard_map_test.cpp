@@ -5,6 +5,7 @@
 #include <shardplan/core/diagnostic.hpp>
 #include <shardplan/tensor/qkv.hpp>
 
+#include "../thrown.hpp"
 #include "pictures.hpp"
 
 using namespace shardplan;
@@ -13,16 +14,6 @@ using namespace pictures;
 namespace {
 
 View mesh(Index data, Index tensor) { return View({{dp, data}, {tp, tensor}}); }
-
-template <class Call>
-std::string id_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return std::string(error.diagnostics()[0].id);
-  }
-  return {};
-}
 
 std::vector<Layout> some() {
   const tensor::GQAQKVColumnParallelLinear qkv{.input_size = 64,
@@ -99,8 +90,8 @@ TEST_CASE("parts are named along the side and must fill their dimension") {
   const Layout layout = some().back();
   const auto said = texts(check_picture(shard_map(layout, {.parts = {{"q", 256}, {"k", 32}, {"v", 32}}})));
   for (const char* part : {"q", "k", "v"}) CHECK(said.at(part) == 1);
-  CHECK(id_of([&] { shard_map(layout, {.parts = {{"q", 255}}}); }) == "SP-LAYOUT-005");
-  CHECK(id_of([&] { shard_map(layout, {.colours = ep}); }) == "SP-MESH-007");
+  CHECK(thrown([&] { shard_map(layout, {.parts = {{"q", 255}}}); }) == Ids{"SP-LAYOUT-005"});
+  CHECK(thrown([&] { shard_map(layout, {.colours = ep}); }) == Ids{"SP-MESH-007"});
 }
 
 TEST_CASE("many shards make pictures of bounded size, with some of their ranks") {

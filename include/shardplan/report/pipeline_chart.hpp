@@ -91,17 +91,11 @@ struct ChartWords {
                      with_commas(timeline.ideal()), ", bubble ", percent(timeline.bubble()), ", peak in flight ",
                      least == most ? concat(most) : concat(least, " to ", most));
   }
-
-  /// `27.3 %`
-  static std::string percent(double share) {
-    return fixed(static_cast<Index>(std::llround(share * 1000)), 10, 1) + " %";
-  }
 };
 
 inline std::string busy_percent(const Timeline& timeline, std::size_t rank) {
   const Index span = timeline.makespan();
-  return ChartWords::percent(span == 0 ? 0.0
-                                       : static_cast<double>(timeline.ranks[rank].busy) / static_cast<double>(span));
+  return percent(span == 0 ? 0.0 : static_cast<double>(timeline.ranks[rank].busy) / static_cast<double>(span));
 }
 
 /// Steps of 1, 2 or 5 times a power of ten, at most `most` in the span; 1 where the span is shorter.
@@ -225,7 +219,7 @@ class PipelineChart {
       put(left - 8, with_commas(static_cast<Index>(number)), true);
       put(right + 46, busy);
       const double share = all == 0 ? 0 : static_cast<double>(idle) / static_cast<double>(all);
-      put(right + 98, ChartWords::percent(share));
+      put(right + 98, percent(share));
       put(right + 152, with_commas(rank.peak_in_flight), true);
       if (words_.weight_halves) put(right + 218, with_commas(rank.peak_weight_halves));
     }

@@ -13,14 +13,7 @@ namespace detail {
 
 /// `tensor 32 x pipeline 8 x data 2`: the degrees above 1, or that there is only one rank.
 inline std::string degree_words(const Summary& s) {
-  std::string out;
-  const auto add = [&out](std::string_view label, Index degree) {
-    if (degree > 1) out += concat(out.empty() ? "" : " x ", label, ' ', degree);
-  };
-  add("tensor", s.tensor);
-  add("pipeline", s.pipeline);
-  add("context", s.context);
-  add("data", s.data);
+  std::string out = shardplan::degree_words(s.tensor, s.pipeline, s.context, s.data);
   if (s.expert > 1) out += concat("; experts over ", s.expert, " x ", s.expert_data, " data");
   return out.empty() ? "one rank" : out;
 }

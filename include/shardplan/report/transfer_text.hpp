@@ -72,14 +72,8 @@ inline void write_side(JsonWriter& json, std::string_view key, const Plan& plan)
 /// `512 ranks: tensor 32 x pipeline 8 x data 2`
 inline std::string side_words(const Plan& plan) {
   const Strategy& s = plan.strategy();
-  std::string out;
-  const auto add = [&out](std::string_view label, Index degree) {
-    if (degree > 1) out += concat(out.empty() ? ": " : " x ", label, ' ', degree);
-  };
-  add("tensor", s.tensor);
-  add("pipeline", s.pipeline);
-  add("context", s.context);
-  add("data", plan.mesh().data());
+  std::string out = shardplan::degree_words(s.tensor, s.pipeline, s.context, plan.mesh().data());
+  if (!out.empty()) out = ": " + out;
   if (s.expert > 1) out += concat("; experts over ", s.expert);
   return concat(counted(plan.world().ranks, "rank"), out, "; ", name(plan.storage().weight_dtype), " weights",
                 s.zero1 ? ", ZeRO-1" : "");

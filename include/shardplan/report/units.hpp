@@ -1,5 +1,8 @@
 #pragma once
 #include <algorithm>
+#include <cmath>
+#include <string>
+#include <string_view>
 
 #include <shardplan/core/text.hpp>
 
@@ -56,6 +59,22 @@ inline std::string in_size(Index number) {
   if (number >= billion) return fixed(number, billion, 3) + " B";
   if (number >= million) return fixed(number, million, 3) + " M";
   return with_commas(number);
+}
+
+/// `27.3 %` of a share from 0.
+inline std::string percent(double share) { return fixed(static_cast<Index>(std::llround(share * 1000)), 10, 1) + " %"; }
+
+/// `tensor 32 x pipeline 8 x data 2`: the degrees above 1; empty where there is none.
+inline std::string degree_words(Index tensor, Index pipeline, Index context, Index data) {
+  std::string out;
+  const auto add = [&out](std::string_view label, Index degree) {
+    if (degree > 1) out += concat(out.empty() ? "" : " x ", label, ' ', degree);
+  };
+  add("tensor", tensor);
+  add("pipeline", pipeline);
+  add("context", context);
+  add("data", data);
+  return out;
 }
 
 /// `1 warning`, `2 warnings`
